@@ -1,0 +1,1 @@
+"""LiteResearcher Platform: serves deep-research agents as durable jobs."""

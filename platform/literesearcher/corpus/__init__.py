@@ -1,0 +1,1 @@
+"""The local environment: ingestion, full-text index and page store."""

@@ -1,0 +1,1 @@
+"""The HTTP face: research-job API, events, authentication, problem documents."""

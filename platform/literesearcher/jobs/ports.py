@@ -1,0 +1,127 @@
+"""The ports of the job store: jobs, queue, journal, inbox and keys, each one to five methods in domain words.
+
+Refuse to know: the agent, engines, tools, HTTP. Above: gateway, orchestrator, CLI. Below: one SQLAlchemy
+implementation (SQLite, PostgreSQL) and the in-memory twin in `testing`; one contract suite runs them all.
+Every method may raise `BoundaryError` with code `store_unreachable` (transient), `store_full` or `store_corrupt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
+from literesearcher.research.events import Event
+
+
+class Jobs(Protocol):
+    """Jobs as their tenant sees them. Another tenant's job is `NotFound`, like one that never was."""
+
+    async def create(self, new: NewJob) -> tuple[Job, bool]:
+        """Commit the job and its first event; (job, True). A known idempotency key with the same digest gives
+        (the first job, False), with another digest `Conflict(code="idempotency_key_reused")`."""
+        ...
+
+    async def get(self, tenant_id: str, job_id: str) -> Job:
+        """The job, or `NotFound`."""
+        ...
+
+    async def list(
+        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
+    ) -> JobPage:
+        """Newest first. A cursor that was not made here is `CallerError(field="cursor")`."""
+        ...
+
+    async def delete(self, tenant_id: str, job_id: str) -> None:
+        """Fence the holder out, then remove everything about the job, in one transaction. `NotFound` if unknown."""
+        ...
+
+    async def purge(self, *, ended_before: datetime) -> int:
+        """Remove jobs that ended before that instant, with all their rows, and stale idempotency keys. How many."""
+        ...
+
+
+class Queue(Protocol):
+    """Leases. Expiry is judged by the store's own clock."""
+
+    async def claim(
+        self, worker: str, *, lease_seconds: float, limit: int = 1, job_id: str | None = None
+    ) -> list[Claim]:
+        """Take up to `limit` jobs that are queued or whose lease ran out: highest priority first, then the tenant
+        with the fewest leased jobs, then the oldest. `job_id` asks for that job only. Jobs that need a newer event
+        schema than SUPPORTED_SCHEMA are passed over. The fence and the attempt rise by one."""
+        ...
+
+    async def renew(self, held: Sequence[tuple[str, int]], *, lease_seconds: float) -> Renewal:
+        """Heartbeat for (job_id, fence) pairs, in one transaction."""
+        ...
+
+    async def release(self, job_id: str, fence: int, *, requires_schema: int | None = None) -> None:
+        """Hand the job back to the queue at once (drain, or an event that this program cannot fold). A stale fence
+        is no error: the job is somebody else's already."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """Counts over all tenants."""
+        ...
+
+
+class Journal(Protocol):
+    """The append-only events of a job."""
+
+    async def append(
+        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+    ) -> list[Envelope]:
+        """Append in one transaction; `expected_seq` is the sequence number of the first of them.
+
+        `LeaseLost` on a stale fence or an expired lease, `SequenceConflict` on a wrong number; then nothing is
+        written. An AttemptStarted makes the job running; a JobEnded ends it, with its output, and frees the lease.
+        """
+        ...
+
+    async def read(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[Envelope]:
+        """Events with seq > `after`, in order. [] for an unknown job."""
+        ...
+
+
+class Inbox(Protocol):
+    """Letters from everyone who is not the holder."""
+
+    async def post(self, tenant_id: str, job_id: str, letter: Letter) -> Job:
+        """Commit a letter. A `cancel` makes a queued or running job `cancelling`; posting to an ended job changes
+        nothing. The job as it is afterwards, or `NotFound`."""
+        ...
+
+    async def drain(self, job_id: str, fence: int) -> list[Letter]:
+        """Take the unread letters, oldest first. `LeaseLost` on a stale fence."""
+        ...
+
+
+class Keys(Protocol):
+    """API keys. SHA-256 of the secret at rest; the token is shown once."""
+
+    async def create_key(self, tenant_id: str, name: str, *, token: str | None = None) -> tuple[ApiKey, str]:
+        """A new key and its token `lr_ID_SECRET`. With `token` (bootstrap), inserted once: the same token again gives
+        the key that is there."""
+        ...
+
+    async def list_keys(self) -> list[ApiKey]:
+        """All keys, newest first."""
+        ...
+
+    async def revoke_key(self, key_id: str) -> ApiKey:
+        """Revoke; `NotFound` if unknown. Revoking twice is no error."""
+        ...
+
+    async def authenticate(self, token: str) -> ApiKey | None:
+        """The live key of this token, else None; compared in constant time."""
+        ...
+
+
+class Store(Jobs, Queue, Journal, Inbox, Keys, Protocol):
+    """All of them over one database."""
+
+    async def aclose(self) -> None:
+        """Close connections. Safe to call twice."""
+        ...

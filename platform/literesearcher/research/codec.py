@@ -1,0 +1,69 @@
+"""Events to and from JSON. A field that an old writer did not know takes its default; a field that this program does
+not know is let be (a newer writer of the same version may add some); an unknown type or version is `UnfoldableEvent`.
+
+Strings are valid Unicode (no lone surrogates): the borders that let text in see to that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from literesearcher.errors import UnfoldableEvent
+from literesearcher.research import events as ev
+from literesearcher.research.messages import Limits, Sampling, Usage
+
+_FIELDS = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in (*ev.EVENT_TYPES, ev.ToolItem, Sampling)}
+_BY_KEY: dict[tuple[str, int], type[Any]] = {(cls.type, cls.version): cls for cls in ev.EVENT_TYPES}
+
+
+def encode(event: ev.Event) -> bytes:
+    """The payload as UTF-8 JSON."""
+    return orjson.dumps(event)
+
+
+def decode(type_: str, version: int, payload: dict[str, Any]) -> ev.Event:
+    """The event of a payload that `encode` wrote (this version's or an older one's)."""
+    cls = _BY_KEY.get((type_, version))
+    if cls is None:
+        raise UnfoldableEvent(f"event {type_} version {version} was written by a newer version of the program")
+    values = {name: value for name, value in payload.items() if name in _FIELDS[cls]}
+    for name, build in _NESTED.get(cls, {}).items():
+        if values.get(name) is not None:
+            values[name] = build(values[name])
+    event: ev.Event = cls(**values)
+    return event
+
+
+def _known(cls: type[Any], value: dict[str, Any]) -> Any:
+    names = _FIELDS.get(cls) or frozenset(f.name for f in dataclasses.fields(cls))
+    return cls(**{name: item for name, item in value.items() if name in names})
+
+
+def _sampling(value: dict[str, Any]) -> Sampling:
+    return Sampling(**{k: tuple(v) if k == "stop" else v for k, v in value.items() if k in _FIELDS[Sampling]})
+
+
+def _usage(value: dict[str, Any]) -> Usage:
+    usage: Usage = _known(Usage, value)
+    return usage
+
+
+def _items(value: list[dict[str, Any]]) -> list[ev.ToolItem]:
+    return [
+        _known(ev.ToolItem, item | {"usage": _usage(item["usage"])} if item.get("usage") else item) for item in value
+    ]
+
+
+_NESTED: dict[type[Any], dict[str, Callable[[Any], Any]]] = {
+    ev.JobCreated: {"sampling": _sampling, "limits": lambda value: _known(Limits, value)},
+    ev.TurnCompleted: {"sampling": _sampling, "usage": _usage},
+    ev.ToolCompleted: {"items": _items},
+    ev.JobEnded: {
+        "usage": lambda value: _known(ev.JobUsage, value),
+        "citations": lambda value: [_known(ev.Citation, item) for item in value],
+    },
+}

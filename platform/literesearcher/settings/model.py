@@ -1,0 +1,64 @@
+"""The whole settings object, frozen. `settings.load` makes it from the environment and a `.env` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from literesearcher.settings.sections import (
+    EngineSection,
+    GatewaySection,
+    JinaSection,
+    OrchestratorSection,
+    RedisSection,
+    ResearchSection,
+    ScrapedoSection,
+    Section,
+    SerperSection,
+    StoreSection,
+    ToolsSection,
+)
+
+
+class Settings(Section):
+    """All sections. `Settings()` is the embedded default and reads nothing from the environment."""
+
+    data_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "literesearcher")
+    store: StoreSection = StoreSection()
+    redis: RedisSection = RedisSection()
+    engine: EngineSection = EngineSection()
+    extractor: EngineSection = EngineSection()
+    tools: ToolsSection = ToolsSection()
+    serper: SerperSection = SerperSection()
+    jina: JinaSection = JinaSection()
+    scrapedo: ScrapedoSection = ScrapedoSection()
+    research: ResearchSection = ResearchSection()
+    gateway: GatewaySection = GatewaySection()
+    orchestrator: OrchestratorSection = OrchestratorSection()
+
+    @property
+    def engine_kind(self) -> str:
+        """The engine in force: named, else openai where a base URL is set, else extractive."""
+        return self.engine.kind or ("openai" if self.engine.base_url else "extractive")
+
+    @property
+    def search_providers(self) -> list[str]:
+        """Search providers in force, in order."""
+        if self.tools.search is not None:
+            return list(self.tools.search)
+        return ["serper"] if self.serper.api_key else ["local"]
+
+    @property
+    def page_providers(self) -> list[str]:
+        """Page providers in force, in order: `local` alone until the live web is configured."""
+        if self.tools.pages is not None:
+            return list(self.tools.pages)
+        if not self.serper.api_key:
+            return ["local"]
+        return ["direct", "jina"] + (["scrapedo"] if self.scrapedo.api_key else [])
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the job store."""
+        return self.store.url or f"sqlite:///{self.data_dir / 'jobs.sqlite3'}"

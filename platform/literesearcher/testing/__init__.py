@@ -1,0 +1,1 @@
+"""Twins and contract suites that ship: scripted engine, scripted tools, manual clock, fault points."""
