@@ -44,7 +44,8 @@ def _known(cls: type[Any], value: dict[str, Any]) -> Any:
 
 
 def _sampling(value: dict[str, Any]) -> Sampling:
-    return Sampling(**{k: tuple(v) if k == "stop" else v for k, v in value.items() if k in _FIELDS[Sampling]})
+    sampling: Sampling = _known(Sampling, value | {"stop": tuple(value["stop"])} if "stop" in value else value)
+    return sampling
 
 
 def _usage(value: dict[str, Any]) -> Usage:

@@ -1,0 +1,1 @@
+"""The one owner of the clock and of retries, for every room that waits."""
