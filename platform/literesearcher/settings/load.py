@@ -1,0 +1,165 @@
+"""Settings from the environment and a `.env` file; the environment wins, an empty value is no value.
+
+Owns: the rule that an unknown LITERESEARCHER_* name ends the program, the published project's names, what a wrong
+value is told. Refuses to know: what a setting is for. Messages name the variable and the way out, never the value:
+it may be a secret. Other names in a `.env` are let be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.model import Settings
+from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, nearest
+
+AVAILABLE_ENGINES = ("extractive", "openai")
+"""Engine kinds that this version holds; the other names are reserved."""
+
+
+def load_settings(environ: Mapping[str, str], *, dotenv: Path | None = Path(".env")) -> Settings:
+    """The settings in force. Raises ConfigurationError on an unknown name or a value that cannot be used."""
+    layers = (dict(environ), _read_dotenv(dotenv))
+    for layer, where in zip(layers, ("the environment", str(dotenv)), strict=True):
+        _refuse_unknown(layer, where)
+    chosen = _choose(layers)
+    tree: dict[str, Any] = {"data_dir": _default_data_dir(environ)}
+    for name, (value, spoken) in chosen.items():
+        setting = known()[name]
+        place = tree.setdefault(setting.section, {}) if setting.section else tree
+        place[setting.field] = _value(setting, value, spoken)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, chosen) from None
+    _check_whole(settings)
+    return settings
+
+
+def _read_dotenv(path: Path | None) -> dict[str, str]:
+    if path is None or not path.is_file():
+        return {}
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text: save it as UTF-8, or remove it") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it") from None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refuse_unknown(layer: Mapping[str, str], where: str) -> None:
+    for name in layer:
+        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX) or name in known():
+            continue
+        near = nearest(name)
+        hint = f"the nearest name is {near}" if near else "`literesearcher doctor` lists the names there are"
+        raise ConfigurationError(f"{name} in {where} is no setting: {hint}", code="unknown_setting")
+
+
+def _choose(layers: tuple[Mapping[str, str], ...]) -> dict[str, tuple[str, str]]:
+    """Value and the name it was given under, by our name. Ours outrank the published ones wherever they stand."""
+    chosen: dict[str, tuple[str, str]] = {}
+    candidates = [(name, name) for name in known()] + [(ours, theirs) for theirs, ours in PUBLISHED.items()]
+    for ours, spoken in candidates:
+        for layer in layers:
+            value = layer.get(spoken, "").strip()
+            if value and ours not in chosen:
+                chosen[ours] = (value, spoken)
+    return chosen
+
+
+def _value(setting: Setting, value: str, spoken: str) -> Any:
+    if not value.isprintable():
+        raise ConfigurationError(f"{spoken} holds control characters or bytes that are not UTF-8: set it again")
+    if setting.listed:
+        return _json_list(value, spoken)
+    if setting.field == "base_url":
+        return _base_url(value, spoken, versioned=setting.section in ("engine", "extractor"))
+    if setting.field.endswith(("_dir", "_file")):
+        return Path(value).expanduser()
+    return value
+
+
+def _json_list(value: str, spoken: str) -> list[Any]:
+    try:
+        items = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        items = None
+    if not isinstance(items, list) or not items:
+        raise ConfigurationError(f'{spoken} must be a JSON list with at least one entry, such as ["local"]')
+    return items
+
+
+def _base_url(value: str, spoken: str, *, versioned: bool) -> str:
+    """Without a closing slash; an engine's ends in /v1, which is added where the URL has no path at all."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{spoken} must be a whole URL, such as http://localhost:30000/v1")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{spoken} must be a URL without ? and #")
+    trimmed = value.rstrip("/")
+    if not versioned or trimmed.endswith("/v1"):
+        return trimmed
+    if parts.path.strip("/"):
+        raise ConfigurationError(
+            f"{spoken} must end in /v1, such as http://localhost:30000/v1: leave out what comes after /v1"
+        )
+    return f"{trimmed}/v1"
+
+
+def _default_data_dir(environ: Mapping[str, str]) -> Path:
+    """XDG: $XDG_DATA_HOME where it is absolute (the specification ignores others), else ~/.local/share."""
+    xdg = environ.get("XDG_DATA_HOME", "")
+    if xdg and Path(xdg).is_absolute():
+        return Path(xdg) / "literesearcher"
+    home = environ.get("HOME", "")
+    try:
+        return (Path(home) if home else Path.home()) / ".local" / "share" / "literesearcher"
+    except RuntimeError:
+        raise ConfigurationError("there is no home directory: set LITERESEARCHER_DATA_DIR") from None
+
+
+def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> ConfigurationError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = [str(part) for part in first["loc"]]
+    told = first["msg"][:1].lower() + first["msg"][1:]
+    for name, setting in known().items():
+        path = [setting.section, setting.field] if setting.section else [setting.field]
+        if place[: len(path)] == path:
+            return ConfigurationError(f"{chosen[name][1] if name in chosen else name}: {told}", code="invalid_setting")
+    return ConfigurationError(f"{'.'.join(place)}: {told}", code="invalid_setting")
+
+
+def _check_whole(settings: Settings) -> None:
+    """What no single field can see."""
+    for section, engine in (("ENGINE", settings.engine), ("EXTRACTOR", settings.extractor)):
+        if engine.kind is not None and engine.kind not in AVAILABLE_ENGINES:
+            raise ConfigurationError(
+                f"{PREFIX}{section}__KIND={engine.kind} is not in this version: "
+                f"use {' or '.join(AVAILABLE_ENGINES)} (an SGLang server is reached as openai, by its base URL)",
+                code="engine_unavailable",
+            )
+        if engine.kind == "openai" and engine.base_url is None:
+            raise ConfigurationError(
+                f"{PREFIX}{section}__KIND=openai needs {PREFIX}{section}__BASE_URL, such as http://localhost:30000/v1"
+            )
+    needs_key = (
+        ("serper", settings.serper, settings.tools.search),
+        ("scrapedo", settings.scrapedo, settings.tools.pages),
+    )
+    for provider, own, listed in needs_key:
+        standard = type(own).model_fields["base_url"].default
+        if provider in (listed or ()) and own.api_key is None and own.base_url == standard:
+            raise ConfigurationError(f"the tools list {provider}: it needs {PREFIX}{provider.upper()}__API_KEY")

@@ -1,0 +1,78 @@
+"""The environment names of every setting: one table, made from the sections, so that code and docs cannot disagree.
+
+Owns: `LITERESEARCHER_<SECTION>__<FIELD>`, the published project's names that stand for some of them, the nearest
+name to one that does not exist. Refuses to know: values. Above: `settings.load`, the doctor, the settings reference.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from literesearcher.settings.model import Settings
+from literesearcher.settings.sections import Section
+
+PREFIX = "LITERESEARCHER_"
+TEST_PREFIX = "LITERESEARCHER_TEST_"
+"""Names of the tests' own; known, and ignored by the program."""
+
+PUBLISHED = {
+    "SERPER_KEY_ID": "LITERESEARCHER_SERPER__API_KEY",
+    "SCRAPEDO_API_KEY": "LITERESEARCHER_SCRAPEDO__API_KEY",
+    "JINA_API_KEY": "LITERESEARCHER_JINA__API_KEY",
+    "SGLANG_API_BASE": "LITERESEARCHER_ENGINE__BASE_URL",
+}
+"""Names of the published inference code, and ours that they stand for; ours win."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its environment name, its place (`section` None for the top), and what kind of value it takes."""
+
+    name: str
+    section: str | None
+    field: str
+    info: FieldInfo
+
+    @property
+    def secret(self) -> bool:
+        """Is the value never to be shown?"""
+        return SecretStr in _parts(self.info.annotation)
+
+    @property
+    def listed(self) -> bool:
+        """Is the value a JSON list?"""
+        return any(get_origin(part) is list for part in _parts(self.info.annotation))
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (UnionType, Union) else (annotation,)
+
+
+def _settings() -> Iterator[Setting]:
+    for top, info in Settings.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            for field, inner in kind.model_fields.items():
+                yield Setting(f"{PREFIX}{top.upper()}__{field.upper()}", top, field, inner)
+        else:
+            yield Setting(f"{PREFIX}{top.upper()}", None, top, info)
+
+
+@cache
+def known() -> dict[str, Setting]:
+    """Every setting by its environment name, in the order of the sections."""
+    return {setting.name: setting for setting in _settings()}
+
+
+def nearest(name: str) -> str | None:
+    """The known name most like one that does not exist, None where nothing is like it."""
+    found = difflib.get_close_matches(name, known(), n=1, cutoff=0.6)
+    return found[0] if found else None

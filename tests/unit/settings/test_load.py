@@ -1,0 +1,210 @@
+"""What the environment and a `.env` file make of the settings, and what a wrong one is told."""
+
+from pathlib import Path
+
+import pytest
+
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.load import load_settings
+
+HOME = {"HOME": "/home/ada"}
+
+
+def refused(environ: dict[str, str], dotenv: Path | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(HOME | environ, dotenv=dotenv)
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_nothing_configured_is_the_embedded_default():
+    settings = load_settings(HOME, dotenv=None)
+    assert settings.engine_kind == "extractive"
+    assert settings.search_providers == ["local"]
+    assert settings.page_providers == ["local"]
+    assert settings.data_dir == Path("/home/ada/.local/share/literesearcher")
+    assert settings.store_url == "sqlite:////home/ada/.local/share/literesearcher/jobs.sqlite3"
+
+
+def test_the_xdg_data_home_is_honoured_only_where_absolute():
+    assert load_settings(HOME | {"XDG_DATA_HOME": "/xdg"}, dotenv=None).data_dir == Path("/xdg/literesearcher")
+    relative = load_settings(HOME | {"XDG_DATA_HOME": "xdg"}, dotenv=None)
+    assert relative.data_dir == Path("/home/ada/.local/share/literesearcher")
+
+
+def test_fields_of_every_kind_are_read():
+    settings = load_settings(
+        HOME
+        | {
+            "LITERESEARCHER_DATA_DIR": "/srv/lr",
+            "LITERESEARCHER_TOOLS__SEARCH": '["serper", "local"]',
+            "LITERESEARCHER_SERPER__API_KEY": "k\n",
+            "LITERESEARCHER_RESEARCH__MAX_CONCURRENT_JOBS": "300",
+            "LITERESEARCHER_GATEWAY__ANONYMOUS": "true",
+            "LITERESEARCHER_RESEARCH__TIMEOUT_SECONDS": "12.5",
+            "LITERESEARCHER_RESEARCH__SYSTEM_PROMPT_FILE": "/etc/prompt.txt",
+        },
+        dotenv=None,
+    )
+    assert settings.data_dir == Path("/srv/lr")
+    assert settings.search_providers == ["serper", "local"]
+    assert settings.serper.api_key is not None
+    assert settings.serper.api_key.get_secret_value() == "k"
+    assert settings.research.max_concurrent_jobs == 300
+    assert settings.gateway.anonymous is True
+    assert settings.research.timeout_seconds == 12.5
+    assert settings.research.system_prompt_file == Path("/etc/prompt.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("LITERESEARCHER_ENGINE_BASE_URL", "LITERESEARCHER_ENGINE__BASE_URL"),
+        ("LITERESEARCHER_ENGINE__BASEURL", "LITERESEARCHER_ENGINE__BASE_URL"),
+        ("LITERESEARCHER_STORE_URL", "LITERESEARCHER_STORE__URL"),
+        ("LITERESEARCHER_SERPER__APIKEY", "LITERESEARCHER_SERPER__API_KEY"),
+        ("LITERESEARCHER_DATADIR", "LITERESEARCHER_DATA_DIR"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_even_when_empty(name: str, near: str):
+    for value in ("x", ""):
+        message = refused({name: value})
+        assert name in message
+        assert near in message
+
+
+def test_names_of_the_tests_and_of_others_are_let_be(tmp_path: Path):
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("DATABASE_URL=x\nPORT=1\nLITERESEARCHER_TEST_DATA=/d\n")
+    environ = HOME | {"LITERESEARCHER_TEST_DATA": "/d", "LITERESEARCHER_TEST_ANYTHING": "1", "LITERESEARCH": "1"}
+    assert load_settings(environ, dotenv=dotenv) == load_settings(HOME, dotenv=None)
+
+
+def test_an_unknown_name_in_a_dotenv_is_refused_and_the_file_named(tmp_path: Path):
+    dotenv = tmp_path / "my.env"
+    dotenv.write_text("LITERESEARCHER_ENGINE__URL=http://x/v1\n")
+    message = refused({}, dotenv)
+    assert "my.env" in message
+    assert "LITERESEARCHER_ENGINE__" in message
+
+
+def test_the_environment_wins_over_the_file_and_empty_means_unset(tmp_path: Path):
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("LITERESEARCHER_GATEWAY__PORT=9001\nLITERESEARCHER_GATEWAY__HOST=::1\n")
+    settings = load_settings(
+        HOME | {"LITERESEARCHER_GATEWAY__PORT": "9002", "LITERESEARCHER_GATEWAY__HOST": ""}, dotenv=dotenv
+    )
+    assert settings.gateway.port == 9002
+    assert settings.gateway.host == "::1"
+
+
+def test_a_dollar_in_a_dotenv_value_stays_as_typed(tmp_path: Path):
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("SERPER_KEY_ID='ab$HOME${HOME}'\n")
+    key = load_settings(HOME, dotenv=dotenv).serper.api_key
+    assert key is not None
+    assert key.get_secret_value() == "ab$HOME${HOME}"
+
+
+def test_published_names_are_accepted_and_own_names_win_even_from_the_file(tmp_path: Path):
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("LITERESEARCHER_JINA__API_KEY=own\n")
+    published = {
+        "SERPER_KEY_ID": "s",
+        "SCRAPEDO_API_KEY": "d",
+        "JINA_API_KEY": "theirs",
+        "SGLANG_API_BASE": "http://gpu:30000",
+    }
+    settings = load_settings(HOME | published, dotenv=dotenv)
+    assert settings.engine_kind == "openai"
+    assert settings.engine.base_url == "http://gpu:30000/v1"
+    assert settings.search_providers == ["serper"]
+    assert settings.page_providers == ["direct", "jina", "scrapedo"]
+    assert settings.jina.api_key is not None
+    assert settings.jina.api_key.get_secret_value() == "own"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("http://gpu:30000", "http://gpu:30000/v1"),
+        ("http://gpu:30000/", "http://gpu:30000/v1"),
+        ("http://gpu:30000/v1/", "http://gpu:30000/v1"),
+        ("https://host/proxy/v1", "https://host/proxy/v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+    ],
+)
+def test_an_engine_url_is_brought_to_its_form(given: str, read: str):
+    assert load_settings(HOME | {"LITERESEARCHER_ENGINE__BASE_URL": given}, dotenv=None).engine.base_url == read
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["localhost:30000/v1", "gpu", "ftp://gpu/v1", "http://", "http://gpu/v1/chat/completions", "http://gpu:x/v1"],
+)
+def test_an_engine_url_that_cannot_be_meant_is_refused(value: str):
+    assert "LITERESEARCHER_ENGINE__BASE_URL" in refused({"LITERESEARCHER_ENGINE__BASE_URL": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LITERESEARCHER_GATEWAY__PORT", "seventy"),
+        ("LITERESEARCHER_GATEWAY__PORT", "70000"),
+        ("LITERESEARCHER_TOOLS__CACHE", "maybe"),
+        ("LITERESEARCHER_TOOLS__SEARCH", "serper"),
+        ("LITERESEARCHER_TOOLS__SEARCH", "[]"),
+        ("LITERESEARCHER_TOOLS__SEARCH", '["altavista"]'),
+        ("LITERESEARCHER_TOOLS__PAGES", '{"local": 1}'),
+        ("LITERESEARCHER_RESEARCH__MAX_TURNS", "0"),
+        ("LITERESEARCHER_RESEARCH__TIMEOUT_SECONDS", "nan"),
+        ("LITERESEARCHER_ENGINE__CONTEXT_LENGTH", "12"),
+        ("LITERESEARCHER_ENGINE__KIND", "llama"),
+        ("LITERESEARCHER_GATEWAY__HOST", "a\udcffb"),
+        ("LITERESEARCHER_SERPER__API_KEY", "a\x00b"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_variable(name: str, value: str):
+    assert name in refused({name: value})
+
+
+def test_the_published_name_is_named_when_it_was_the_one_given():
+    assert "SGLANG_API_BASE" in refused({"SGLANG_API_BASE": "gpu"})
+
+
+@pytest.mark.parametrize("kind", ["sglang", "transformers"])
+def test_engine_kinds_of_later_versions_say_what_there_is(kind: str):
+    message = refused({"LITERESEARCHER_ENGINE__KIND": kind})
+    assert kind in message
+    assert "extractive or openai" in message
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"LITERESEARCHER_ENGINE__KIND": "openai"}, "LITERESEARCHER_ENGINE__BASE_URL"),
+        ({"LITERESEARCHER_TOOLS__SEARCH": '["serper"]'}, "LITERESEARCHER_SERPER__API_KEY"),
+        ({"LITERESEARCHER_TOOLS__PAGES": '["scrapedo"]'}, "LITERESEARCHER_SCRAPEDO__API_KEY"),
+    ],
+)
+def test_what_lacks_its_other_half_names_it(environ: dict[str, str], named: str):
+    assert named in refused(environ)
+
+
+def test_a_keyless_provider_of_ones_own_is_allowed():
+    settings = load_settings(
+        HOME | {"LITERESEARCHER_TOOLS__SEARCH": '["serper"]', "LITERESEARCHER_SERPER__BASE_URL": "http://localhost:1/"},
+        dotenv=None,
+    )
+    assert settings.serper.base_url == "http://localhost:1"
+
+
+def test_no_message_holds_a_secret(tmp_path: Path):
+    secret = "hunter2\x01"
+    for name in ("LITERESEARCHER_SERPER__API_KEY", "LITERESEARCHER_REDIS__URL", "LITERESEARCHER_ENGINE__BASE_URL"):
+        assert "hunter2" not in refused({name: secret})
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"SERPER_KEY_ID=hunter2\xff\xfe\n")
+    message = refused({}, dotenv)
+    assert "hunter2" not in message
+    assert "UTF-8" in message
