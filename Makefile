@@ -1,0 +1,69 @@
+# Commands of the project. `make help` lists them; all of them set up .venv first, and only when something changed.
+#
+# Q and ARGS reach the program as typed: `value` keeps make from expanding their dollars, the environment keeps the
+# shell from reading them. PYTHON names the interpreter to build .venv from (default: the first that is new enough).
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+SHELL := /bin/sh
+
+override Q := $(value Q)
+export Q
+export PYTHON
+
+PROGRAM := .venv/bin/literesearcher
+BASE := .venv/.base
+DEV := .venv/.dev
+OUT ?= runs/example
+ROLLOUTS ?= 2
+ARGS ?=
+TESTS ?=
+
+# An environment that was built for another folder (a moved checkout) is built again.
+ifneq ($(shell cat $(BASE) 2>/dev/null),$(CURDIR))
+.PHONY: $(BASE)
+endif
+
+.PHONY: help setup research serve batch doctor test check bench clean
+
+help: ## List the commands.
+	@echo 'make COMMAND [ARGS="..."]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@echo 'Example: make research Q="Which function of the heapq module merges several sorted inputs?"'
+
+$(BASE): bootstrap pyproject.toml constraints.txt
+	@./bootstrap base && printf '%s' '$(CURDIR)' > $@
+
+# After the base, never beside it: `make -j` must not run two installers in one environment.
+$(DEV): $(BASE)
+	@./bootstrap dev && touch $@
+
+setup: $(DEV) ## Make .venv with everything that developing needs.
+
+research: $(BASE) ## Answer Q in the terminal (a default question when Q is empty).
+	@$(PROGRAM) research --question-env Q $(ARGS)
+
+serve: $(BASE) ## Everything in one process, on 127.0.0.1:8000.
+	@$(PROGRAM) serve $(ARGS)
+
+batch: $(BASE) ## Run data/example.jsonl; results in OUT (runs/example). Run it again to go on.
+	@$(PROGRAM) batch data/example.jsonl --rollouts $(ROLLOUTS) --out '$(OUT)' $(ARGS)
+
+doctor: $(BASE) ## Say what is configured, what answers, what is missing, and what to do.
+	@$(PROGRAM) doctor $(ARGS)
+
+test: $(DEV) ## Run the tests (TESTS=tests/unit for a part).
+	@.venv/bin/python -m pytest $(TESTS) $(ARGS)
+
+check: $(DEV) ## Lint, format check, types, order of rooms.
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: $(DEV) ## CPU seconds a turn, with LangGraph beside it where it is installed.
+	@.venv/bin/python benchmarks/turn_overhead.py $(ARGS)
+
+clean: ## Remove .venv, caches and runs/. Jobs and corpora under the data directory stay.
+	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
