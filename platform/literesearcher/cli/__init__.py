@@ -1,1 +1,1 @@
-"""The `literesearcher` command, and the one place where an embedded process is put together."""
+"""The `literesearcher` command: its subcommands, the terminal, and the one place where objects are put together."""

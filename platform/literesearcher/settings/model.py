@@ -1,4 +1,7 @@
-"""The whole settings object, frozen. `settings.load` makes it from the environment and a `.env` file."""
+"""The whole settings object, frozen. `settings.load` makes it from the environment and a `.env` file.
+
+Owns: what is in force where nothing is named (engine, providers, store). Refuses to know: the environment.
+"""
 
 from __future__ import annotations
 

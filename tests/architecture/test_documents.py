@@ -1,0 +1,40 @@
+"""What the documents promise to hold in full."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from literesearcher.settings.names import PUBLISHED, known
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other_is(root: Path):
+    text = (root / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(LITERESEARCHER_\w+)` \|", text, re.MULTILINE)
+    assert documented == list(known())
+    for name in PUBLISHED:
+        assert f"`{name}`" in text
+
+
+def test_every_command_is_documented(root: Path):
+    from literesearcher.cli.main import COMMANDS
+
+    text = (root / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if f"## literesearcher {name}" not in text]
+
+
+def test_constraints_pin_every_dependency(root: Path):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + [item for extra in project["optional-dependencies"].values() for item in extra]
+    pinned = {
+        _canonical(line.split("==")[0])
+        for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+    names = {_canonical(re.split(r"[\[<>=;! ]", item)[0]) for item in wanted}
+    assert names <= pinned
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

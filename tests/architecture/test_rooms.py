@@ -1,0 +1,90 @@
+"""The order of the rooms, and the purity of the agent."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+PURE = {
+    "__future__",
+    "ast",
+    "base64",
+    "bisect",
+    "collections",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "enum",
+    "functools",
+    "hashlib",
+    "heapq",
+    "html",
+    "itertools",
+    "json",
+    "json_repair",
+    "literesearcher",
+    "math",
+    "operator",
+    "orjson",
+    "re",
+    "string",
+    "struct",
+    "textwrap",
+    "types",
+    "typing",
+    "unicodedata",
+}
+"""All that the agent and the event types may import: nothing that waits, tells the time, rolls dice or opens files."""
+
+
+def imports(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+def test_rooms_import_only_rooms_below_them(root: Path, capsys):
+    assert lint_imports(config_filename=str(root / ".importlinter"), no_cache=True) == 0, capsys.readouterr().out
+
+
+def test_the_agent_is_pure(sources):
+    impure = {
+        f"{source.name} imports {name}"
+        for source in sources
+        if source.name.startswith("research/")
+        for name in imports(source.tree)
+        if name.split(".")[0] not in PURE
+    }
+    assert not impure
+
+
+def test_the_agent_tells_no_time(sources):
+    """`datetime` is for turning an instant into text; asking it for now would make a fold depend on when it ran."""
+    asked = {
+        f"{source.name}:{node.lineno}"
+        for source in sources
+        if source.name.startswith("research/")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today")
+    }
+    assert not asked
+
+
+def test_the_source_root_does_not_shadow_the_standard_library(root: Path):
+    assert not (root / "platform" / "__init__.py").exists()
+    import platform
+
+    assert Path(platform.__file__).resolve().is_relative_to(Path(sys.base_prefix).resolve())
+
+
+def test_ray_is_imported_nowhere(sources):
+    assert not {source.name for source in sources for name in imports(source.tree) if name.split(".")[0] == "ray"}
