@@ -47,7 +47,8 @@ class ManualClock:
         return sum(not woken.done() for _, _, woken in self._sleepers)
 
     async def advance(self, seconds: float) -> None:
-        """Move time on. At each due time the woken tasks run until they wait again on something of the loop's."""
+        """Move time on. Before it and at each due time, tasks run until they wait on something of the loop's."""
+        await self._settle()
         end = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             due, _, woken = heapq.heappop(self._sleepers)

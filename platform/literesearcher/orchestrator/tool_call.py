@@ -1,0 +1,89 @@
+"""One tool call with its retries: a command of the machine in, the event of its result out.
+
+Owns: retries of an unreachable tool proxy, the call's deadline, counting what the result adds to the prompt.
+Refuses to know: the journal, which tools there are, how a page is fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from literesearcher.engine.port import Engine
+from literesearcher.errors import BoundaryError
+from literesearcher.orchestrator.lease import Lease
+from literesearcher.orchestrator.model_call import DEADLINE_SLACK_SECONDS, failure
+from literesearcher.research.commands import CallTool, Respond
+from literesearcher.research.events import EffectFailed, ToolCompleted
+from literesearcher.research.messages import Profile
+from literesearcher.timing.clock import Clock
+from literesearcher.timing.retry import RetryPolicy, retrying
+from literesearcher.tools.port import ToolRequest, ToolResult, Tools
+
+POLICY = RetryPolicy(tries=3)
+"""The proxy retries its providers itself; only the way to the proxy is tried again here."""
+TIMEOUT_SECONDS = 600.0
+INLINE_CHARACTERS = 2_000
+"""Up to here counting tokens costs less than handing the text to a thread."""
+
+
+class ToolCalls:
+    """The tool calls of one job."""
+
+    def __init__(self, *, tools: Tools, engine: Engine, clock: Clock, lease: Lease) -> None:
+        self._tools = tools
+        self._engine = engine
+        self._clock = clock
+        self._lease = lease
+
+    async def call(self, command: CallTool, *, profile: Profile) -> ToolCompleted | EffectFailed:
+        """Carry the call out. A page or a search that fails is a text; only an unreachable proxy is a failure."""
+        started = self._clock.monotonic()
+        deadline = started + self._lease.deadline - self._clock.now().timestamp()
+        tries = 0
+
+        async def call_once() -> ToolResult:
+            nonlocal tries
+            tries += 1
+            left = deadline - self._clock.monotonic() + DEADLINE_SLACK_SECONDS
+            request = ToolRequest(
+                name=command.name,
+                arguments=command.arguments,
+                job_id=self._lease.job_id,
+                tenant_id=self._lease.job.tenant_id,
+                profile=profile,
+                timeout_seconds=min(TIMEOUT_SECONDS, left),
+            )
+            return await self._tools.call(request)
+
+        try:
+            result = await retrying(call_once, policy=POLICY, clock=self._clock, deadline=deadline)
+        except BoundaryError as error:
+            return failure(command.turn, error, tries)
+        return ToolCompleted(
+            turn=command.turn,
+            name=command.name,
+            arguments=command.arguments,
+            text=result.text,
+            items=result.items,
+            tokens=await self._tokens(result.text),
+            elapsed_seconds=self._clock.monotonic() - started,
+        )
+
+    async def respond(self, command: Respond) -> ToolCompleted:
+        """The answer to a turn that called no tool."""
+        return ToolCompleted(
+            turn=command.turn,
+            name=command.name,
+            arguments={},
+            text=command.text,
+            tokens=await self._tokens(command.text),
+            called=False,
+        )
+
+    async def _tokens(self, text: str) -> int | None:
+        message = f"<tool_response>\n{text}\n</tool_response>"
+        if len(message) <= INLINE_CHARACTERS:
+            return self._engine.count_tokens(message)
+        if self._engine.count_tokens("") is None:
+            return None
+        return await asyncio.to_thread(self._engine.count_tokens, message)
