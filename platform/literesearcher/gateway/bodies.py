@@ -1,0 +1,78 @@
+"""From bytes to a wish: UTF-8, JSON and schema, each refusal with its place.
+
+Owns: reading POST bodies and naming what is wrong in them. Refuses to know: routes, what a job is made of.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from literesearcher.errors import CallerError
+from literesearcher.gateway.problems import InvalidFields
+
+W = TypeVar("W", bound=BaseModel)
+
+_SHOWN_ERRORS = 20
+_SHOWN_CHARACTERS = 200
+
+
+def check_json_type(request: Request, *, body_required: bool) -> None:
+    """A POST carries application/json or, where the route needs no body, nothing at all. Else 415: what a page's form
+    can send is refused by its type."""
+    kinds = request.headers.getlist("content-type")
+    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    if not kinds and not body_required and empty:
+        return
+    media, _, parameters = (kinds[0] if len(kinds) == 1 else "").partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    if media.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise CallerError(
+            "send Content-Type: application/json (in UTF-8)", code="unsupported_media_type", field="Content-Type"
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise CallerError(
+            "send the body without a Content-Encoding", code="unsupported_media_type", field="Content-Encoding"
+        )
+
+
+async def read_wish(request: Request, wish: type[W]) -> W:
+    """The body as a `wish`. CallerError with code `invalid_utf8`, `invalid_json` (with the position), or
+    InvalidFields."""
+    check_json_type(request, body_required=True)
+    raw = await request.body()
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CallerError(f"the body is not UTF-8: byte {error.start} is wrong", code="invalid_utf8") from None
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise CallerError(
+            f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})", code="invalid_json"
+        ) from None
+    try:
+        return wish.model_validate(value)
+    except ValidationError as error:
+        raise InvalidFields(_details(error)) from None
+
+
+def _details(error: ValidationError) -> list[tuple[str, str]]:
+    shown = error.errors(include_url=False, include_context=False, include_input=False)[:_SHOWN_ERRORS]
+    return [(_field(one["loc"]), _message(one)) for one in shown]
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    name = ".".join(str(part) for part in place if part != "[key]")
+    return name[:_SHOWN_CHARACTERS]
+
+
+def _message(one: Any) -> str:
+    if one["type"] == "extra_forbidden":
+        return "there is no such field"
+    if one["type"] == "value_error":
+        return str(one["msg"]).removeprefix("Value error, ")
+    return str(one["msg"])[:_SHOWN_CHARACTERS]

@@ -1,0 +1,80 @@
+"""What every route of one gateway is given: the store, live text, settings, and the small steps that routes share.
+
+Owns: nothing that outlives the process. Made once in `create_app` and handed to each group of routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from literesearcher.engine.port import EngineInfo
+from literesearcher.errors import NotFound
+from literesearcher.gateway.auth import Doors
+from literesearcher.gateway.public import engine_object, job_object
+from literesearcher.gateway.stream import StreamPace
+from literesearcher.jobs.ids import is_id
+from literesearcher.jobs.live import Live
+from literesearcher.jobs.model import Job
+from literesearcher.jobs.ports import Store
+from literesearcher.research.events import AttemptStarted
+from literesearcher.research.prompts import Prompts
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """See the module. `closing` is set when the server begins to stop: long answers end then."""
+
+    store: Store
+    live: Live
+    settings: Settings
+    prompts: Prompts
+    clock: Clock
+    engine_info: Callable[[], Awaitable[EngineInfo]]
+    doors: Doors
+    pace: StreamPace
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def tenant_of(self, request: Request) -> str:
+        """The tenant that the request speaks for, or `Unauthorized`."""
+        return await self.doors.tenant_of(request.headers)
+
+    async def job_of(self, tenant_id: str, job_id: str) -> Job:
+        """The tenant's job, or `NotFound`; what has no id's form is not looked for."""
+        return await self.store.get(tenant_id, known_id(job_id))
+
+    async def public_job(self, job: Job) -> dict[str, Any]:
+        """The job object with the engine that drove it last."""
+        newest: AttemptStarted | None = None
+        after = 0
+        # A first attempt starts right after job.created; a later one may start anywhere.
+        while job.attempt and (
+            page := await self.store.read(job.id, after=after, limit=2 if job.attempt == 1 else 100)
+        ):
+            for envelope in page:
+                if isinstance(envelope.event, AttemptStarted):
+                    newest = envelope.event
+            if job.attempt == 1:
+                break
+            after = page[-1].seq
+        return job_object(job, engine=None if newest is None else engine_object(newest))
+
+
+def known_id(job_id: str) -> str:
+    """The id, or `NotFound` where it has not the form of one."""
+    if not is_id(job_id, "job"):
+        raise NotFound("there is no such job")
+    return job_id
+
+
+def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status_code=status, headers=dict(headers or {}), media_type="application/json")

@@ -1,0 +1,169 @@
+"""The answers' shapes, as OpenAPI shows them. The objects themselves are made by `gateway.public`; tests hold the two
+together. Closed, so that a field that is not described here cannot slip into an answer unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from literesearcher.jobs.model import JobStatus
+from literesearcher.research.events import StopReason
+
+
+class Document(BaseModel):
+    """Closed to unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CitationObject(Document):
+    """A page that the answer rests on."""
+
+    url: str
+    title: str
+    quote: str
+    seq: int = Field(description="Number of the journal event that read the page.")
+
+
+class OutputObject(Document):
+    """The answer, or the best there was when the job ended."""
+
+    text: str
+    citations: list[CitationObject]
+
+
+class UsageObject(Document):
+    """What the job cost."""
+
+    turns: int
+    tool_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    extraction_tokens: int
+    unknown_effects: int = Field(description="Calls that were paid for and lost in a crash.")
+
+
+class ErrorObject(Document):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class EngineObject(Document):
+    """What generated the job's texts."""
+
+    kind: str
+    model: str
+    language_model: bool = Field(description="False: no language model wrote any of it.")
+
+
+class LinksObject(Document):
+    """Where to go on."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class JobObject(Document):
+    """A research job."""
+
+    id: str
+    object: Literal["research.job"]
+    status: JobStatus
+    stop_reason: StopReason | None
+    input: str
+    output: OutputObject | None
+    usage: UsageObject
+    error: ErrorObject | None
+    created_at: str = Field(description="ISO 8601, UTC.")
+    started_at: str | None
+    ended_at: str | None
+    deadline_at: str
+    priority: int
+    attempt: int = Field(description="How many times a worker took the job.")
+    last_seq: int = Field(description="Number of the newest journal event.")
+    engine: EngineObject | None = Field(description="null before a worker took the job, and in lists.")
+    metadata: dict[str, Any]
+    links: LinksObject
+
+
+class JobList(Document):
+    """Jobs, newest first."""
+
+    object: Literal["list"]
+    data: list[JobObject]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null at the end.")
+
+
+class EventObject(Document):
+    """A journal event. In server-sent events `id:` is its number."""
+
+    id: int
+    object: Literal["research.event"]
+    job: str
+    seq: int
+    type: str
+    version: int
+    at: str
+    attempt: int
+    data: dict[str, Any]
+
+
+class EventPage(Document):
+    """Events in order."""
+
+    object: Literal["list"]
+    data: list[EventObject]
+    next_after: int = Field(description="`after` of the next page.")
+    ended: bool = Field(description="True: nothing will ever come after this page.")
+
+
+class ModelObject(Document):
+    """A model, or what stands in its place."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    engine: str
+    context_length: int
+    language_model: bool
+    description: str
+
+
+class ModelList(Document):
+    """What the server's engine is."""
+
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+class ServiceStatus(Document):
+    """A health answer."""
+
+    status: Literal["live", "ready"]
+
+
+class FieldError(Document):
+    """A field of the request that is wrong."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(Document):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; match on this.")
+    field: str | None = Field(None, description="The first field that is wrong.")
+    errors: list[FieldError] | None = None

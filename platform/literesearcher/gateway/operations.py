@@ -1,0 +1,285 @@
+"""What OpenAPI says of each operation: summaries, examples, and the problems it can answer with.
+
+Owns: words and examples for readers of the API. Every request example here is posted by a test. Refuses to know:
+what the routes do.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from literesearcher.gateway.documents import EventPage, JobList, JobObject, ModelList, ProblemDocument, ServiceStatus
+
+JOB_ID = "job_0198f2c5d0e97c3fa1b2c3d4e5f60718"
+QUESTION = "Which function of the heapq module merges several sorted inputs into one sorted iterator?"
+_PATH = f"/v1/research/{JOB_ID}"
+_USAGE = {
+    "turns": 0,
+    "tool_calls": 0,
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "cached_tokens": 0,
+    "extraction_tokens": 0,
+    "unknown_effects": 0,
+}
+
+JOB_QUEUED: dict[str, Any] = {
+    "id": JOB_ID,
+    "object": "research.job",
+    "status": "queued",
+    "stop_reason": None,
+    "input": QUESTION,
+    "output": None,
+    "usage": _USAGE,
+    "error": None,
+    "created_at": "2026-01-31T12:00:00.000000Z",
+    "started_at": None,
+    "ended_at": None,
+    "deadline_at": "2026-01-31T14:30:00.000000Z",
+    "priority": 0,
+    "attempt": 0,
+    "last_seq": 1,
+    "engine": None,
+    "metadata": {"ticket": "4711"},
+    "links": {"self": _PATH, "events": f"{_PATH}/events", "cancel": f"{_PATH}/cancel"},
+}
+JOB_COMPLETED: dict[str, Any] = JOB_QUEUED | {
+    "status": "completed",
+    "stop_reason": "answer",
+    "output": {
+        "text": "heapq.merge",
+        "citations": [
+            {
+                "url": "pydoc:heapq.merge",
+                "title": "heapq.merge",
+                "quote": "Merge multiple sorted inputs into a single sorted output.",
+                "seq": 10,
+            }
+        ],
+    },
+    "usage": _USAGE | {"turns": 3, "tool_calls": 2, "prompt_tokens": 2100, "completion_tokens": 160},
+    "started_at": "2026-01-31T12:00:00.020000Z",
+    "ended_at": "2026-01-31T12:00:01.500000Z",
+    "attempt": 1,
+    "last_seq": 13,
+    "engine": {"kind": "extractive", "model": "extractive", "language_model": False},
+}
+EVENT: dict[str, Any] = {
+    "id": 2,
+    "object": "research.event",
+    "job": JOB_ID,
+    "seq": 2,
+    "type": "tool.started",
+    "version": 1,
+    "at": "2026-01-31T12:00:00.300000Z",
+    "attempt": 1,
+    "data": {"turn": 1, "name": "search", "arguments": {"query": ["heapq merge sorted inputs"]}},
+}
+_SSE = (
+    'id: 3\nevent: turn.started\ndata: {"id":3,"object":"research.event",…}\n\n'
+    'event: turn.delta\ndata: {"object":"research.delta","job":"…","type":"turn.delta","turn":1,"attempt":1,'
+    '"offset":0,"text":"<think>"}\n\n'
+)
+_NDJSON = '{"id":3,"object":"research.event",…}\n{"object":"research.delta","type":"turn.delta",…}\n'
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "question": {"summary": "A question", "value": {"input": QUESTION}},
+    "limits": {
+        "summary": "A question with limits, priority and notes",
+        "value": {
+            "input": QUESTION,
+            "limits": {"max_turns": 20, "timeout_seconds": 600, "max_tool_calls": 40},
+            "sampling": {"temperature": 0.6, "seed": 7},
+            "priority": 10,
+            "metadata": {"ticket": "4711"},
+        },
+    },
+    "conversation": {
+        "summary": "A conversation to go on from",
+        "value": {
+            "messages": [
+                {"role": "user", "content": "Which module of Python keeps a heap in a list?"},
+                {"role": "assistant", "content": "heapq"},
+                {"role": "user", "content": "And which function of it merges sorted inputs?"},
+            ]
+        },
+    },
+}
+
+_PROBLEMS = {
+    400: ("invalid_json", "the body is not JSON: unexpected end of data (line 1, column 12)"),
+    401: ("key_missing", "send an API key: `Authorization: Bearer lr_ID_SECRET`"),
+    403: ("cross_site", "a page of another site may not use this server"),
+    404: ("not_found", "there is no such job"),
+    406: ("not_acceptable", "events come as text/event-stream, application/x-ndjson, application/json"),
+    408: ("request_timeout", "the request body took too long to arrive"),
+    413: ("body_too_large", "the request body may hold 2097152 bytes"),
+    415: ("unsupported_media_type", "send Content-Type: application/json (in UTF-8)"),
+    421: ("misdirected_request", "this server does not answer to that Host"),
+    422: ("invalid_request", "limits.max_turns: Input should be less than or equal to 1000"),
+    500: ("internal_error", "Something unexpected happened in the server; its log says what."),
+    502: ("engine_error", "the model server answered 500"),
+    503: ("store_unreachable", "the job store does not answer"),
+    504: ("engine_timeout", "the engine did not answer in time"),
+    507: ("store_full", "the disk of the job store is full"),
+}
+_ALWAYS = (403, 421, 500)
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"},
+                    "example": {
+                        "type": f"urn:literesearcher:problem:{_PROBLEMS[status][0]}",
+                        "title": HTTPStatus(status).phrase,
+                        "status": status,
+                        "detail": _PROBLEMS[status][1],
+                        "instance": "/v1/research",
+                        "code": _PROBLEMS[status][0],
+                    },
+                }
+            },
+        }
+        for status in sorted({*statuses, *_ALWAYS})
+    }
+
+
+def _answer(model: type, description: str, example: object, **more: Any) -> dict[str, Any]:
+    return {"model": model, "description": description, "content": {"application/json": {"example": example}}} | more
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _request_header(name: str, description: str, example: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "header", "description": description, "schema": schema, "example": example}
+
+
+_APPLIED = _header("`wait=N` with the seconds granted.")
+_LOCATION = _header("The job's path.")
+_REPLAYED = _header("`true` where the idempotency key was known: this is the first job.")
+
+CREATE: dict[str, Any] = {
+    "summary": "Create a research job",
+    "operation_id": "createResearch",
+    "description": "Answers after the job is committed. The same Idempotency-Key with the same body gives the same "
+    "job for 24 hours, with another body 422.",
+    "responses": {
+        202: _answer(
+            JobObject, "Committed.", JOB_QUEUED, headers={"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
+        ),
+        200: _answer(
+            JobObject,
+            "With `Prefer: wait=N`: the job ended within that time.",
+            JOB_COMPLETED,
+            headers={"Location": _LOCATION, "Preference-Applied": _APPLIED},
+        ),
+    }
+    | _problems(400, 401, 408, 413, 415, 422, 503, 507),
+    "openapi_extra": {
+        "parameters": [
+            _request_header("Idempotency-Key", "1 to 255 visible ASCII characters.", "order-4711"),
+            _request_header("Prefer", "`wait=N`: wait up to N seconds (at most 300) for the end.", "wait=30"),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ResearchWish"},
+                    "examples": REQUESTS,
+                }
+            },
+        },
+    },
+}
+LIST: dict[str, Any] = {
+    "summary": "List jobs, newest first",
+    "operation_id": "listResearch",
+    "responses": {200: _answer(JobList, "A page.", {"object": "list", "data": [JOB_COMPLETED], "next_cursor": None})}
+    | _problems(401, 422, 503),
+}
+GET: dict[str, Any] = {
+    "summary": "Look a job up",
+    "operation_id": "getResearch",
+    "responses": {200: _answer(JobObject, "The job.", JOB_COMPLETED)} | _problems(401, 404, 503),
+}
+CANCEL: dict[str, Any] = {
+    "summary": "Cancel a job",
+    "operation_id": "cancelResearch",
+    "description": "A job that has ended stays as it is.",
+    "responses": {
+        202: _answer(JobObject, "The worker was told.", JOB_QUEUED | {"status": "cancelling"}),
+        200: _answer(JobObject, "The job has ended.", JOB_COMPLETED | {"status": "cancelled"}),
+    }
+    | _problems(401, 404, 415, 503, 507),
+}
+DELETE: dict[str, Any] = {
+    "summary": "Delete a job and everything about it",
+    "operation_id": "deleteResearch",
+    "description": "A running job is stopped first.",
+    "responses": {204: {"description": "It is gone."}} | _problems(401, 404, 503),
+}
+EVENTS: dict[str, Any] = {
+    "summary": "Follow a job, or read its journal",
+    "operation_id": "researchEvents",
+    "description": "By `Accept`: `text/event-stream` or `application/x-ndjson` follow the job to its end, with live "
+    "text in between; `application/json` is a page of the journal. `Last-Event-ID` or `after` re-joins anywhere.",
+    "responses": {
+        200: _answer(
+            EventPage,
+            "The events.",
+            {"object": "list", "data": [EVENT], "next_after": 2, "ended": False},
+        )
+    }
+    | _problems(401, 404, 406, 422, 503),
+    "openapi_extra": {
+        "parameters": [_request_header("Last-Event-ID", "Number of the last event that was seen.", "2")],
+    },
+}
+EVENTS["responses"][200]["content"] |= {
+    "text/event-stream": {"schema": {"type": "string"}, "example": _SSE},
+    "application/x-ndjson": {"schema": {"type": "string"}, "example": _NDJSON},
+}
+MODELS: dict[str, Any] = {
+    "summary": "The engine behind the gateway",
+    "operation_id": "listModels",
+    "responses": {
+        200: _answer(
+            ModelList,
+            "One model.",
+            {
+                "object": "list",
+                "data": [
+                    {
+                        "id": "extractive",
+                        "object": "model",
+                        "created": 0,
+                        "owned_by": "literesearcher",
+                        "engine": "extractive",
+                        "context_length": 131072,
+                        "language_model": False,
+                        "description": "No language model. This engine answers with the passage that scores best.",
+                    }
+                ],
+            },
+        )
+    }
+    | _problems(401, 502, 503, 504),
+}
+LIVE: dict[str, Any] = {
+    "summary": "Is the process alive?",
+    "operation_id": "livez",
+    "responses": {200: _answer(ServiceStatus, "It is.", {"status": "live"})} | _problems(),
+}
+READY: dict[str, Any] = {
+    "summary": "Can it take jobs?",
+    "operation_id": "readyz",
+    "responses": {200: _answer(ServiceStatus, "The store answers.", {"status": "ready"})} | _problems(503),
+}
