@@ -129,10 +129,10 @@ class Driver:
 
     async def _begin(self) -> None:
         """Say who goes on with which engine, and what a dead holder left open."""
+        pending = self._state.pending_intent
         opening = None if self._interruption() is not None else await self._lease.during(self._describe(), _nothing)
         if isinstance(opening, AttemptStarted):
             self._stage(opening)
-        pending = self._state.pending_intent
         if pending is not None:
             seq, intent = pending
             self._stage(EffectUnknown(intent_seq=seq, intent_type=intent.type, turn=intent.turn))

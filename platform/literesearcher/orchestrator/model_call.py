@@ -7,6 +7,7 @@ Refuses to know: the journal, the machine's state, which engine it is.
 from __future__ import annotations
 
 import base64
+import logging
 import struct
 
 from literesearcher.engine.port import DeltaSink, Engine, Generation, GenerationRequest
@@ -20,6 +21,7 @@ from literesearcher.settings.sections import EngineSection
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 
+LOG = logging.getLogger("literesearcher.orchestrator")
 DEADLINE_SLACK_SECONDS = 5.0
 """The lease closes the call at the job's deadline; the engine's own timeout must not come first and look like an
 engine that failed."""
@@ -67,7 +69,9 @@ class ModelCalls:
             )
 
         try:
-            generation = await retrying(generate_once, policy=self._policy, clock=self._clock, deadline=deadline)
+            generation = await retrying(
+                generate_once, policy=self._policy, clock=self._clock, deadline=deadline, on_retry=self._log_retry
+            )
         except BoundaryError as error:
             return failure(command.turn, error, tries)
         if stream is not None:
@@ -104,6 +108,16 @@ class ModelCalls:
         if self._heard is not None:
             turn, self._heard = self._heard, None
             await self._live.finish(self._lease.job_id, turn)
+
+    def _log_retry(self, tried: int, error: BoundaryError, wait: float) -> None:
+        LOG.warning(
+            "job %s: model call failed (%s, try %d), again in %.1f s: %s",
+            self._lease.job_id,
+            error.code,
+            tried,
+            wait,
+            error.message,
+        )
 
     async def _stream(self, command: Generate) -> tuple[TurnStream | None, DeltaSink | None]:
         mode = self._section.stream
