@@ -9,6 +9,8 @@ BROAD = {
     "orchestrator": 2,
     # Every error leaves as a problem document.
     "gateway": 1,
+    # The tokenizers library raises bare Exception for every broken file.
+    "engine": 1,
 }
 """How many `except Exception` each room may hold, with the reason. Boundary classifiers name what they catch."""
 
@@ -83,6 +85,8 @@ def test_no_accessors_of_singletons(sources):
     found = {
         f"{source.name}: global {', '.join(node.names)}"
         for source in sources
+        # The last id of this process: ids must rise strictly.
+        if source.name != "jobs/ids.py"
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Global)
     }
@@ -91,7 +95,8 @@ def test_no_accessors_of_singletons(sources):
 
 def test_wall_time_has_one_owner(sources):
     """`time.time`, `datetime.now` and `asyncio.sleep` stand in timing; the rest asks the clock it was given."""
-    allowed = ("timing/", "testing/", "cli/")
+    # Ids carry the time they were made at; they are no instants that anything is judged by.
+    allowed = ("timing/", "testing/", "cli/", "jobs/ids.py")
     asked = {
         f"{source.name}:{node.lineno}: {ast.unparse(node.func)}"
         for source in sources

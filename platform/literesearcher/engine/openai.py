@@ -1,0 +1,199 @@
+"""The engine over any OpenAI-compatible server: SGLang, vLLM, llama.cpp, or a hosted API.
+
+Owns: connections, deadlines, streaming, one try a call. Refuses to know: jobs, retries, the model's text protocol.
+Above: the orchestrator and page extraction, through `engine.port`. Below: `openai_request` (what is sent),
+`openai_answer` (what comes back), `openai_failures` (what went wrong), `openai_models` (which model).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from types import TracebackType
+
+import aiohttp
+from yarl import URL
+
+from literesearcher.engine.openai_answer import Answer, clean
+from literesearcher.engine.openai_failures import from_exception, from_status, garbage
+from literesearcher.engine.openai_models import ask_info
+from literesearcher.engine.openai_request import Dialect
+from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.tokenizer import Tokenizer
+from literesearcher.errors import ConfigurationError, PromptTooLong
+from literesearcher.research.messages import Usage
+from literesearcher.settings.sections import EngineSection
+from literesearcher.timing.clock import Clock
+
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes of an answer at most: 10,000 tokens with logprobs are about 2 MB."""
+_MAX_LINE = 4 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+_DESCRIBE_SECONDS = 15.0
+
+
+class OpenAIEngine:
+    """Implements `engine.port.Engine`. Connections open at the first call and are kept."""
+
+    def __init__(self, section: EngineSection, *, clock: Clock) -> None:
+        """Raises ConfigurationError without a base URL, or with a tokenizer file that cannot be read."""
+        if not section.base_url:
+            raise ConfigurationError(
+                "engine openai needs a base URL: set LITERESEARCHER_ENGINE__BASE_URL (ends in /v1)"
+            )
+        self._section = section
+        self._clock = clock
+        self._base = section.base_url.rstrip("/")
+        self._secret = section.api_key.get_secret_value() if section.api_key else None
+        self._dialect = Dialect(endpoint=section.endpoint, opens_thought=section.opens_thought)
+        path = "/chat/completions" if section.endpoint == "chat" else "/completions"
+        self._url = URL(self._base + path)
+        self._headers = {"Content-Type": "application/json"}
+        if self._secret:
+            self._headers["Authorization"] = f"Bearer {self._secret}"
+        self._tokenizer = Tokenizer.from_file(section.tokenizer_file) if section.tokenizer_file else None
+        self._session: aiohttp.ClientSession | None = None
+        self._info: EngineInfo | None = None
+        self._describing = asyncio.Lock()
+
+    async def describe(self) -> EngineInfo:
+        """Model and context length, asked once. ConfigurationError where the server leaves open which model to use."""
+        if self._info is None:
+            async with self._describing:
+                if self._info is None:
+                    self._info = await ask_info(self._section, self._get)
+        return self._info
+
+    async def generate(
+        self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
+    ) -> Generation:
+        """One generation. A field that the server refuses is left out and the call made once more."""
+        model = (await self.describe()).model
+        deadline = self._clock.monotonic() + min(timeout_seconds, self._section.request_timeout_seconds)
+        wanted = self._section.stream
+        stream = wanted == "always" or (wanted == "auto" and on_delta is not None)
+        while True:
+            answer = Answer(
+                model=model,
+                stop=request.sampling.stop,
+                opens_thought=self._section.opens_thought if self._section.endpoint == "completions" else None,
+                secret=self._secret,
+            )
+            body = self._dialect.body(request, model, stream=stream)
+            left = max(0.001, deadline - self._clock.monotonic())
+            if await self._attempt(body, answer, left, on_delta):
+                return self._counted(answer.generation())
+
+    def count_tokens(self, text: str) -> int | None:
+        """Tokens by the model's own tokenizer, None where no file was named."""
+        return self._tokenizer.count(text) if self._tokenizer else None
+
+    async def aclose(self) -> None:
+        """Close connections. Safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _attempt(self, body: bytes, answer: Answer, seconds: float, on_delta: DeltaSink | None) -> bool:
+        """True when `answer` is whole; False when the server refused a field and is to be asked without it."""
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT_SECONDS, seconds))
+        call = self._open().post(self._url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False)
+        async with _Classified(str(self._url)):
+            async with call as response:
+                if response.status != 200:
+                    said = await _read(response, 65_536, cut=True)
+                    if response.status in (400, 422) and self._learns(said, body):
+                        return False
+                    raise from_status(
+                        response.status, response.headers, said, now=self._clock.now(), secret=self._secret
+                    )
+                if response.content_type == "text/event-stream":
+                    await _follow(response, answer, on_delta)
+                else:
+                    answer.whole(await _read(response, MAX_BODY))
+                    if on_delta is not None and (text := answer.generation().text):
+                        await on_delta(text)
+        return True
+
+    def _learns(self, said: bytes, sent: bytes) -> bool:
+        failure = from_status(400, {}, said, now=self._clock.now(), secret=self._secret)
+        return not isinstance(failure, PromptTooLong) and self._dialect.learn(said.decode("utf-8", "replace"), sent)
+
+    def _counted(self, generation: Generation) -> Generation:
+        """With a tokenizer, a server that tells no usage still gets its generated tokens counted."""
+        if generation.usage.completion_tokens or self._tokenizer is None or not generation.text:
+            return generation
+        usage = Usage(generation.usage.prompt_tokens, self._tokenizer.count(generation.text))
+        return dataclasses.replace(generation, usage=usage)
+
+    async def _get(self, url: str) -> tuple[int, bytes]:
+        timeout = aiohttp.ClientTimeout(total=_DESCRIBE_SECONDS, sock_connect=_CONNECT_SECONDS)
+        async with _Classified(url):
+            async with self._open().get(url, headers=self._headers, timeout=timeout, allow_redirects=False) as response:
+                body = await _read(response, MAX_BODY)
+                if response.status in (401, 403, 408, 429) or response.status >= 500:
+                    raise from_status(
+                        response.status, response.headers, body, now=self._clock.now(), secret=self._secret
+                    )
+                return response.status, body
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # The orchestrator bounds how many calls run; a bound here would only hide a queue.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
+
+
+class _Classified:
+    """The border to the server: what aiohttp raises leaves as a BoundaryError; cancellation passes untouched."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+            raise from_exception(error, self._url) from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
+    """The whole body. One over `limit` bytes is garbage, or cut there."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            if cut:
+                break
+            raise garbage(f"more than {limit} bytes")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _follow(response: aiohttp.ClientResponse, answer: Answer, on_delta: DeltaSink | None) -> None:
+    """Read server-sent events into `answer`; what one network read brought is handed on as one delta."""
+    rest = b""
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        *lines, rest = (rest + part).split(b"\n")
+        if size > MAX_BODY or len(rest) > _MAX_LINE:
+            raise garbage(f"a stream of more than {MAX_BODY} bytes")
+        added = []
+        for line in lines:
+            if line.startswith(b"data:") and not answer.done:
+                added.append(answer.chunk(line[5:].strip()))
+        if on_delta is not None and (text := "".join(added)):
+            await on_delta(clean(text))
+        if answer.done:
+            return
+    if not answer.finished:
+        raise garbage("half a stream")
+    if on_delta is not None and (text := answer.flush()):
+        await on_delta(clean(text))
