@@ -1,0 +1,85 @@
+"""The texts that the model reads from a tool call, to the byte as it was trained on.
+
+Owns: every wording and blank line of search and visit results, and how several are joined.
+Refuses to know: where results and pages come from. Above: `tools.search`, `tools.visit`, `testing.ScriptedTools`.
+
+The wordings are facts of the published model, not choices: a changed byte costs accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from literesearcher.research.messages import Profile
+from literesearcher.tools.providers.port import SearchResult
+
+QUERY_JOIN: dict[Profile, str] = {"inference": "\n=======\n", "training": "\n\n=======\n\n"}
+PAGE_JOIN = "\n=======\n"
+
+
+class PageNote(NamedTuple):
+    """What stands for evidence and summary where a page gave none."""
+
+    evidence: str
+    summary: str
+
+
+UNREACHABLE = PageNote(
+    "The provided webpage content could not be accessed.", "The webpage content could not be processed."
+)
+TOO_SHORT = PageNote(
+    "The webpage content is too short or could not be fully loaded.", "The webpage content could not be processed."
+)
+NOT_EXTRACTED = PageNote("Failed to extract", "Content could not be processed")
+
+
+def search_text(query: str, results: Sequence[SearchResult], profile: Profile = "inference") -> str:
+    """One query's results. An empty list keeps its heading, as a provider that listed nothing was rendered."""
+    entries = [_entry(number, result, profile) for number, result in enumerate(results, start=1)]
+    return f"A Google search for '{query}' found {len(entries)} results:\n\n## Web Results\n" + "\n\n".join(entries)
+
+
+def _entry(number: int, result: SearchResult, profile: Profile) -> str:
+    head = f"{number}. [{result.title}]({result.link})"
+    if profile == "training":
+        return f"{head}\n{result.snippet or ''}"
+    if result.date:
+        head += f"\nDate published: {result.date}"
+    if result.source:
+        head += f"\nSource: {result.source}"
+    return f"{head}\n" + (f"\n{result.snippet}" if result.snippet else "")
+
+
+def no_results_text(query: str) -> str:
+    """The provider had nothing to list."""
+    return f"No results found for '{query}'."
+
+
+def search_failed_text(query: str) -> str:
+    """No provider answered; never to be mistaken for a search without results."""
+    return f"Google search timeout for query: '{query}'"
+
+
+def page_text(url: str, goal: str, evidence: str, summary: str) -> str:
+    """One page's part of a visit, before the whole is stripped."""
+    return (
+        f"The useful information in {url} for user goal {goal} as follows: \n\n"
+        f"Evidence in page: \n{evidence}\n\n"
+        f"Summary: \n{summary}\n\n"
+    )
+
+
+def join_searches(texts: Sequence[str], profile: Profile = "inference") -> str:
+    """Texts of several queries in the order asked; nothing is stripped."""
+    return QUERY_JOIN[profile].join(texts)
+
+
+def join_pages(texts: Sequence[str]) -> str:
+    """Texts of several pages in the order asked, the whole stripped."""
+    return PAGE_JOIN.join(texts).strip()
+
+
+def fits_training(result: SearchResult) -> bool:
+    """Training left out results whose Markdown link would not parse."""
+    return ")" not in result.link and "]" not in result.title

@@ -1,0 +1,174 @@
+"""The URL guard: what a URL that the model named may reach.
+
+Owns: the check of a URL (scheme, credentials, port, host), of the addresses it resolves to, and the connector that
+can only connect to addresses checked. Refuses to know: HTTP, pages, providers, provider base URLs (the operator's).
+Above: `providers.direct` (checked at every hop, connected through `connector`), and the remote readers.
+
+yarl both checks and opens the URL, so that no second parser reads it differently. The address that was checked is the
+one connected to: the connector's only resolver is this one, its DNS cache is off, and nothing resolves again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from literesearcher.errors import BoundaryError, CallerError
+from literesearcher.tools.addresses import Address, is_public, is_public_name, literal
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""Addresses of a name, as text; OSError where there are none."""
+
+MAX_URL_CHARACTERS = 8192
+# fmt: off
+REFUSED_PORTS = frozenset({
+    1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 4369, 5432, 5672, 5900,
+    5984, 6379, 6443, 7001, 8500, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 27017,
+})
+# fmt: on
+"""Ports from 1024 up on which databases and control planes answer, not websites."""
+
+
+class RefusedTarget(CallerError):
+    """The model named a URL that may not be fetched. It reads it as a page that could not be accessed."""
+
+    default_code = "refused"
+
+
+class Guard:
+    """Checks targets. `resolve` and `address_allowed` are handed in by tests only."""
+
+    def __init__(
+        self,
+        *,
+        resolve: Resolve | None = None,
+        address_allowed: Callable[[Address], bool] = is_public,
+        resolve_seconds: float = 3.0,
+    ) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._resolve = resolve or self._ask_system
+        self._allowed = address_allowed
+        self._seconds = resolve_seconds
+
+    def target(self, text: str) -> URL:
+        """The URL as it may be opened, judged by its text alone. Raises `RefusedTarget`."""
+        if len(text) > MAX_URL_CHARACTERS:
+            raise RefusedTarget("the URL is too long")
+        text = text.strip()
+        if any(ord(char) < 32 or ord(char) == 127 for char in text):
+            raise RefusedTarget("the URL holds control characters")
+        try:
+            url = URL(text)
+            host, port = url.raw_host, url.port
+        except ValueError:
+            raise RefusedTarget("the URL cannot be read") from None
+        if url.scheme not in ("http", "https"):
+            raise RefusedTarget("only http and https URLs are fetched")
+        if not host:
+            raise RefusedTarget("the URL has no host")
+        if url.raw_user is not None or url.raw_password is not None:
+            raise RefusedTarget("the URL holds credentials")
+        if port not in (80, 443) and (port is None or port < 1024 or port in REFUSED_PORTS):
+            raise RefusedTarget("the port is not one of a website")
+        self._check_host(host)
+        return url
+
+    def _check_host(self, host: str) -> Address | None:
+        name = host.lower().removesuffix(".")
+        try:
+            address = literal(name)
+        except ValueError:
+            raise RefusedTarget("the host is a malformed address") from None
+        if address is not None:
+            if not self._allowed(address):
+                raise RefusedTarget("the address is not public")
+        elif not is_public_name(name):
+            raise RefusedTarget("the host is not a public name")
+        return address
+
+    async def addresses(self, host: str) -> list[str]:
+        """Every address of the host, all of them allowed. `RefusedTarget`, or `BoundaryError` `host_unresolved`.
+
+        One address that is not public refuses the whole name: a mixed answer is how rebinding begins.
+        """
+        address = self._check_host(host)
+        if address is not None:
+            return [str(address)]
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = list(dict.fromkeys(await self._resolve(host)))
+        except (OSError, UnicodeError):  # TimeoutError is an OSError
+            raise BoundaryError("the host name does not resolve", code="host_unresolved") from None
+        if not found:
+            raise BoundaryError("the host name does not resolve", code="host_unresolved")
+        for text in found:
+            try:
+                public = self._allowed(ipaddress.ip_address(text))
+            except ValueError:
+                public = False
+            if not public:
+                raise RefusedTarget("the host resolves to an address that is not public")
+        return found
+
+    async def check_for_remote_reader(self, text: str) -> URL:
+        """For a reader elsewhere that opens the URL itself: a name that resolves here must be public.
+
+        One that does not resolve here passes: the reader's network is not ours, and it may know more names.
+        """
+        url = self.target(text)
+        with contextlib.suppress(BoundaryError):
+            await self.addresses(url.raw_host or "")
+        return url
+
+    def connector(self, *, connections: int = 128) -> aiohttp.TCPConnector:
+        """A connector that reaches checked addresses only, whoever asks it for which URL."""
+        return aiohttp.TCPConnector(
+            resolver=_CheckedResolver(self), use_dns_cache=False, limit=connections, limit_per_host=8
+        )
+
+    async def _ask_system(self, host: str) -> Sequence[str]:
+        # Threads of its own: slow names must not starve the loop's shared pool, and a late answer is dropped.
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
+        loop = asyncio.get_running_loop()
+        infos = await loop.run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        )
+        return [str(info[4][0]) for info in infos]
+
+    def close(self) -> None:
+        """Let the resolving threads go. Safe to call twice."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+
+class _CheckedResolver(AbstractResolver):
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in await self._guard.addresses(host)
+        ]
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,81 @@
+"""HTML to Markdown. Bounded in input; a page that the converter gives up on falls back to its bare text.
+
+Refuses to know: fetching, charsets, threads (the caller runs it off the event loop). The converter keeps headings,
+code and tables, drops navigation and forms, and silently skips what is nested deeper than it descends.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from html_to_markdown import (
+    ConversionError,
+    ConversionOptions,
+    PreprocessingOptions,
+    PreprocessingPreset,
+    convert,
+)
+
+MAX_HTML_CHARACTERS = 10_000_000
+_FALLBACK_CHARACTERS = 2_000_000
+_NEARLY_EMPTY = 200
+_TAG = re.compile(r"<[^<>]*>")
+_SPACES = re.compile(r"[ \t\r\f\v]+")
+_BLANK_LINES = re.compile(r"\n\s*\n+")
+
+
+def html_to_text(source: str, base_url: str | None = None) -> tuple[str, str | None]:
+    """Markdown of the page and its title. Links are made absolute by `base_url`."""
+    source = source[:MAX_HTML_CHARACTERS]
+    markdown, title = _converted(source, base_url)
+    if len(markdown) < _NEARLY_EMPTY:
+        bare = _bare_text(source[:_FALLBACK_CHARACTERS])
+        if len(bare) > 2 * len(markdown):
+            markdown = bare
+    return markdown, title
+
+
+def _converted(source: str, base_url: str | None) -> tuple[str, str | None]:
+    options = ConversionOptions(
+        skip_images=True,
+        base_url=base_url,
+        preprocessing=PreprocessingOptions(
+            enabled=True, preset=PreprocessingPreset.STANDARD, remove_navigation=True, remove_forms=True
+        ),
+    )
+    try:
+        result = convert(source, options)
+    except (ConversionError, ValueError, RuntimeError):
+        return "", None
+    title = result.metadata.document.title if result.metadata else None
+    return _without_front_matter(result.content or "").strip(), title or None
+
+
+def _without_front_matter(content: str) -> str:
+    if not content.startswith("---\n"):
+        return content
+    end = content.find("\n---\n", 3)
+    return content if end < 0 else content[end + 5 :]
+
+
+def _bare_text(source: str) -> str:
+    for tag in ("script", "style", "noscript", "template"):
+        source = _without_elements(source, tag)
+    text = html.unescape(_TAG.sub(" ", source))
+    return _BLANK_LINES.sub("\n\n", _SPACES.sub(" ", text)).strip()
+
+
+def _without_elements(source: str, tag: str) -> str:
+    # By hand: a lazy regular expression is quadratic on many openings without an end.
+    opening, closing = re.compile(f"<{tag}\\b", re.IGNORECASE), re.compile(f"</{tag}\\s*>", re.IGNORECASE)
+    kept: list[str] = []
+    at = 0
+    while start := opening.search(source, at):
+        kept.append(source[at : start.start()])
+        end = closing.search(source, start.end())
+        if end is None:
+            return "".join(kept)
+        at = end.end()
+    kept.append(source[at:])
+    return "".join(kept)

@@ -1,0 +1,138 @@
+"""Pages fetched from here: every hop checked by the guard, connected to checked addresses, bounded in every way.
+
+Owns: redirects, size and time limits, decompression. Refuses to know: what a page says, other providers.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+from yarl import URL
+
+from literesearcher.errors import BoundaryError
+from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.page_text import PageReader, kind_of
+from literesearcher.tools.providers.port import FetchedPage
+
+TRY_SECONDS = 30.0
+MAX_HOPS = 5
+MAX_BYTES = 10_000_000
+"""Of the decompressed body; text beyond it is cut (95,000 tokens are far less), a cut PDF cannot be read."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_CHUNK = 65_536
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (compatible; LiteResearcher/0.1)",
+    "Accept": "text/html,application/xhtml+xml,application/pdf,text/*;q=0.9,application/json;q=0.8,*/*;q=0.1",
+    "Accept-Language": "en-US,en;q=0.9,zh-CN;q=0.8",
+    "Accept-Encoding": "gzip, deflate",
+}
+
+
+class DirectPages:
+    """The web itself."""
+
+    id = "direct"
+    private = False
+    cache_key = "direct"
+
+    def __init__(
+        self, *, guard: Guard, reader: PageReader, max_bytes: int = MAX_BYTES, try_seconds: float = TRY_SECONDS
+    ) -> None:
+        self._guard = guard
+        self._reader = reader
+        self._max_bytes = max_bytes
+        self._seconds = try_seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str, *, tenant_id: str, timeout_seconds: float) -> FetchedPage:
+        """The page as text, after at most five redirects."""
+        until = time.monotonic() + min(self._seconds, timeout_seconds)
+        target = self._guard.target(url)
+        failure: RefusedTarget | BoundaryError
+        try:
+            for _ in range(MAX_HOPS + 1):
+                left = max(0.001, until - time.monotonic())
+                timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(10.0, left))
+                async with self._open().get(target, allow_redirects=False, timeout=timeout) as response:
+                    location = response.headers.get("Location")
+                    if response.status in _REDIRECTS and location:
+                        target = self._guard.target(str(_joined(target, location)))
+                        continue
+                    if response.status != 200:
+                        raise BoundaryError(
+                            f"the site answered {response.status}", code="page_status", transient=response.status >= 500
+                        )
+                    media, charset = response.content_type, response.charset
+                    if "Content-Type" not in response.headers:
+                        media = ""
+                    body = await self._body(response, media)
+                page = await self._reader.read(body, media, charset, url=str(target))
+                return FetchedPage(self.id, page.text, page.title)
+            failure = BoundaryError("the site redirects in circles", code="page_status")
+        except TimeoutError:
+            failure = BoundaryError("the site took too long", code="page_timeout", transient=True)
+        except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
+            failure = BoundaryError(f"the site cannot be read ({type(error).__name__})", code="page_unreachable")
+        raise failure
+
+    async def _body(self, response: aiohttp.ClientResponse, media: str) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in _plain_chunks(response):
+            if not chunks:
+                kind_of(chunk, media)  # a picture or an archive is given up after its first bytes
+            chunks.append(chunk[: self._max_bytes - size])
+            size += len(chunk)
+            if size >= self._max_bytes:
+                break
+        return b"".join(chunks)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=self._guard.connector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=HEADERS,
+                auto_decompress=False,
+                trust_env=False,  # a proxy from the environment would resolve names again, unchecked
+                max_line_size=32_768,
+                max_field_size=32_768,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to call twice."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _joined(base: URL, location: str) -> URL:
+    try:
+        return base.join(URL(location))
+    except ValueError:
+        raise RefusedTarget("the site redirects to something that is no URL") from None
+
+
+async def _plain_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body decompressed piece by piece, each piece bounded: a bomb goes off one chunk at a time."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        async for data in response.content.iter_chunked(_CHUNK):
+            yield data
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise BoundaryError("the site used an encoding that was not offered", code="page_unreadable")
+    inflater = None
+    async for data in response.content.iter_chunked(_CHUNK):
+        if inflater is None:
+            # Some servers send raw deflate; a zlib header is recognised by its first byte.
+            raw = encoding == "deflate" and data[:1] and data[0] & 0x0F != 8
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32)
+        while data and not inflater.eof:
+            piece = inflater.decompress(data, _CHUNK)
+            data = inflater.unconsumed_tail
+            if piece:
+                yield piece

@@ -1,0 +1,133 @@
+"""The HTTP wire to providers that the operator named: one pooled session, one try a call, nothing followed.
+
+Owns: time and size limits of a provider's answer, and the one translation of its failures. Refuses to know: what is
+asked. A provider's base URL may be anywhere; targets that the model named never come here as URLs to open.
+Errors are made of the provider's name and a status, never of the URL (which may hold a token), and carry no cause.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+from yarl import URL
+
+from literesearcher.errors import BoundaryError
+
+MAX_BYTES = 20_000_000
+USER_AGENT = "LiteResearcher/0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx answer, read whole."""
+
+    body: bytes
+    content_type: str
+    charset: str | None
+
+
+class Wire:
+    """A session that lives as long as the proxy; opened at the first call, inside its event loop."""
+
+    def __init__(self, *, connections: int = 256) -> None:
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(
+        self,
+        provider: str,
+        method: str,
+        url: URL,
+        *,
+        timeout_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """One call. `BoundaryError` on no connection, time out, redirect, 4xx, 5xx, or an answer over `max_bytes`."""
+        answer: Answer | BoundaryError
+        try:
+            timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(10.0, timeout_seconds))
+            async with self._open().request(
+                method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+            ) as response:
+                if 200 <= response.status < 300:
+                    answer = await _read(provider, response, max_bytes)
+                else:
+                    answer = _refusal(provider, response)
+        except TimeoutError:
+            answer = BoundaryError(f"{provider} took too long", code="provider_timeout", transient=True)
+        except (aiohttp.ClientConnectionError, OSError) as error:
+            answer = BoundaryError(
+                f"{provider} cannot be reached ({type(error).__name__})", code="provider_unreachable", transient=True
+            )
+        except (aiohttp.ClientError, ValueError) as error:
+            answer = BoundaryError(
+                f"{provider} gave half an answer or garbage ({type(error).__name__})",
+                code="provider_garbage",
+                transient=True,
+            )
+        # Raised out here so that no traceback or __context__ holds the client's own error with the URL in it.
+        if isinstance(answer, BoundaryError):
+            raise answer
+        return answer
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=30),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                max_line_size=32_768,
+                max_field_size=32_768,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to call twice."""
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _read(provider: str, response: aiohttp.ClientResponse, max_bytes: int) -> Answer | BoundaryError:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > max_bytes:
+            return BoundaryError(f"{provider} sent more than {max_bytes} bytes", code="provider_too_large")
+        chunks.append(chunk)
+    return Answer(b"".join(chunks), response.content_type, response.charset)
+
+
+def _refusal(provider: str, response: aiohttp.ClientResponse) -> BoundaryError:
+    status = response.status
+    if status == 429:
+        code, transient = "provider_busy", True
+    elif status >= 500:
+        code, transient = ("provider_busy" if status == 503 else "provider_error"), True
+    elif status in (401, 402, 403):
+        code, transient = "provider_unauthorized", False
+    else:
+        code, transient = "provider_rejected", False
+    wait = retry_after_seconds(response.headers.get("Retry-After")) if transient else None
+    return BoundaryError(f"{provider} answered {status}", code=code, transient=transient, retry_after=wait)
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Seconds of a Retry-After header (a number or an HTTP date), None where there is none that can be read."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        at = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

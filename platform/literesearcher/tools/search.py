@@ -1,0 +1,126 @@
+"""The search tool: each query through the providers in order, all queries at once, order kept.
+
+Owns: which provider's answer is taken, reuse of answers, what becomes of a failure. Refuses to know: providers' wires.
+Above: `tools.proxy`. A failed search never reads as one without results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from literesearcher.errors import BoundaryError
+from literesearcher.research.events import ToolItem
+from literesearcher.research.messages import Profile
+from literesearcher.timing.clock import Clock
+from literesearcher.tools import formatting
+from literesearcher.tools.cache import Found, Produced, Reuse, key_of
+from literesearcher.tools.gathering import gathered
+from literesearcher.tools.providers.port import SearchAnswer, SearchProvider, SearchResult
+
+LIFETIME_SECONDS = 3600.0
+PROVIDER_SECONDS = 180.0
+"""One provider with all its tries; the call's own deadline holds beside it, for each caller of a shared lookup."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    query: str
+    found: Found[SearchAnswer] | None
+    failure: str | None
+    elapsed_seconds: float
+
+
+class SearchTool:
+    """Carries out the queries of one call."""
+
+    def __init__(self, providers: Sequence[SearchProvider], *, reuse: Reuse, clock: Clock) -> None:
+        self._providers = tuple(providers)
+        self._reuse = reuse
+        self._clock = clock
+
+    async def run(
+        self, queries: Sequence[str], *, tenant_id: str, profile: Profile, timeout_seconds: float
+    ) -> tuple[str, list[ToolItem]]:
+        """The text of the whole call, and its items in the order asked."""
+        outcomes = await gathered([self._query(query, tenant_id, timeout_seconds) for query in queries])
+        items = []
+        seen: set[str] = set()
+        for outcome in outcomes:
+            items.append(_item(outcome, profile, seen))
+        return formatting.join_searches([item.text for item in items], profile), items
+
+    async def _query(self, query: str, tenant_id: str, timeout_seconds: float) -> _Outcome:
+        started = self._clock.monotonic()
+        empty: Found[SearchAnswer] | None = None
+        failure: str | None = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for provider in self._providers:
+                    try:
+                        found = await self._ask(provider, query, tenant_id)
+                    except BoundaryError as error:
+                        failure = error.code
+                        continue
+                    if found.value.results:
+                        return _Outcome(query, found, None, self._clock.monotonic() - started)
+                    empty = empty or found
+        except TimeoutError:
+            failure = "timeout"
+        if failure is None and empty is None:
+            failure = "no_provider"
+        return _Outcome(query, None if failure else empty, failure, self._clock.monotonic() - started)
+
+    async def _ask(self, provider: SearchProvider, query: str, tenant_id: str) -> Found[SearchAnswer]:
+        async def produce() -> Produced[SearchAnswer]:
+            answer = await provider.search(query, tenant_id=tenant_id, timeout_seconds=PROVIDER_SECONDS)
+            # A private corpus changes under its owner's hands and answers as fast as a cache.
+            return Produced(answer, _size(answer), keep=not provider.private)
+
+        key = key_of("search", provider.id, provider.cache_key, tenant_id if provider.private else "", query)
+        return await self._reuse.get(key, lifetime_seconds=LIFETIME_SECONDS, produce=produce)
+
+
+def _size(answer: SearchAnswer) -> int:
+    return 500 + sum(200 + 2 * (len(r.title) + len(r.link) + len(r.snippet or "")) for r in answer.results)
+
+
+def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
+    """`seen`: links that earlier queries of the call listed; training left duplicates out."""
+    query = outcome.query
+    if outcome.found is None:
+        return ToolItem(
+            kind="search",
+            target=query,
+            ok=False,
+            status=outcome.failure,
+            text=formatting.search_failed_text(query),
+            elapsed_seconds=outcome.elapsed_seconds,
+        )
+    answer = outcome.found.value
+    results: Sequence[SearchResult] = answer.results
+    if profile == "training":
+        results = _for_training(results, seen)
+    listed = bool(results) or (answer.listed and profile == "inference")
+    return ToolItem(
+        kind="search",
+        target=query,
+        ok=True,
+        provider=answer.provider,
+        status="found" if results else "none",
+        results=[{"title": result.title, "url": result.link} for result in results],
+        text=formatting.search_text(query, results, profile) if listed else formatting.no_results_text(query),
+        cache=outcome.found.cache,
+        fetched_at=outcome.found.at,
+        elapsed_seconds=outcome.elapsed_seconds,
+    )
+
+
+def _for_training(results: Sequence[SearchResult], seen: set[str]) -> list[SearchResult]:
+    kept = []
+    for result in results:
+        if formatting.fits_training(result) and result.link not in seen:
+            seen.add(result.link)
+            kept.append(result)
+    return kept

@@ -1,0 +1,122 @@
+"""Who may call the tool proxy's HTTP service: whoever has its token, or without one this machine's programs only.
+
+Owns: the token, the loopback rule, and what keeps a page in somebody's browser out. A plain ASGI middleware.
+Refuses to know: routes. Nothing is served without a token beyond loopback: the proxy fetches URLs for its caller.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.sections import ToolsSection
+
+_PROBES = ("/livez", "/readyz")
+_TITLES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Body too large",
+    415: "Unsupported content type",
+    421: "Misdirected request",
+    422: "The request is wrong",
+    500: "Internal error",
+    502: "A dependency failed",
+    503: "A dependency failed for now",
+}
+
+
+def require_token_beyond_loopback(section: ToolsSection) -> None:
+    """`ConfigurationError` where `tools serve` would listen beyond loopback without a token."""
+    if section.token is None and not _is_loopback(section.host):
+        raise ConfigurationError(
+            f"the tools would be served on {section.host} without a token: set LITERESEARCHER_TOOLS__TOKEN, "
+            "or LITERESEARCHER_TOOLS__HOST to 127.0.0.1"
+        )
+
+
+def problem(status: int, code: str, detail: str, *, field: str | None = None) -> Response:
+    """A problem document (RFC 9457)."""
+    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "code": code}
+    body["detail"] = detail
+    if field is not None:
+        body["field"] = field
+    return Response(orjson.dumps(body), status_code=status, media_type="application/problem+json")
+
+
+class Access:
+    """See the module."""
+
+    def __init__(self, app: ASGIApp, *, token: SecretStr | None) -> None:
+        self._app = app
+        self._token = token.get_secret_value().encode() if token is not None else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+        if scope["type"] == "http":
+            refusal = self._refusal(scope, Headers(scope=scope))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        if any(site.strip().lower() in ("cross-site", "same-site") for site in headers.getlist("sec-fetch-site")):
+            return problem(403, "cross_site", "a page of another site may not use this server")
+        if any(not _same_origin(origin, headers.get("host", "")) for origin in headers.getlist("origin")):
+            return problem(403, "cross_site", "a page of another site may not use this server")
+        if scope["path"] not in _PROBES:
+            refusal = self._stranger(scope, headers)
+            if refusal is not None:
+                return refusal
+        if scope["method"] == "POST" and _media_type(headers) != "application/json":
+            return problem(415, "unsupported_media_type", "the request body must be application/json")
+        return None
+
+    def _stranger(self, scope: Scope, headers: Headers) -> Response | None:
+        if self._token is not None:
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._token):
+                return problem(401, "unauthorized", "the service token is missing or wrong")
+            return None
+        client = scope.get("client")
+        if client is None or not _is_loopback(client[0]):
+            return problem(403, "loopback_only", "without a service token only this machine is served")
+        if not _is_loopback(_host_name(headers.get("host", ""))):
+            return problem(421, "misdirected_request", "this server answers to loopback names only")
+        return None
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    return bool(host) and origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
