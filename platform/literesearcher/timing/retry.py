@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from literesearcher.errors import BoundaryError
@@ -36,6 +38,19 @@ class RetryPolicy:
             return max(0.0, error.retry_after)
         backoff = min(self.max_seconds, self.first_seconds * self.factor ** (tried - 1))
         return backoff * (1.0 - self.jitter * chance)
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks to wait: a number or an HTTP date; None where neither can be read."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
 
 
 async def retrying(

@@ -60,7 +60,7 @@ class _Parts:
         self._clock = clock
         self._corpus = corpus
         self.guard = guard
-        self._wire = Wire()
+        self._wire = Wire(clock=clock)
         self._reader = PageReader()
         self._direct: DirectPages | None = None
 

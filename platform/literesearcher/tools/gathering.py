@@ -1,4 +1,7 @@
-"""All parts of a call at once, in order; when one raises or the call is cancelled, the others are cancelled first."""
+"""All parts of a call at once, in order; when one raises or the call is cancelled, the others are cancelled first.
+
+Refuses to know: what the parts do. Above: `tools.search`, `tools.visit`.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from yarl import URL
 
 from literesearcher.errors import BoundaryError
 from literesearcher.tools.port import ToolRequest, ToolResult
-from literesearcher.tools.providers.wire import retry_after_seconds
 from literesearcher.tools.wire_form import decode_result, encode
 
 _GRACE_SECONDS = 10.0
@@ -73,6 +72,5 @@ def _refusal(response: aiohttp.ClientResponse) -> BoundaryError:
             f"the tool proxy answered {status}",
             code="tools_error",
             transient=True,
-            retry_after=retry_after_seconds(response.headers.get("Retry-After")),
         )
     return BoundaryError(f"the tool proxy answered {status}", code="tools_rejected")

@@ -1,4 +1,7 @@
-"""Text let in from outside becomes valid Unicode here: lone surrogates are replaced, so that JSON can carry it."""
+"""Text let in from outside becomes valid Unicode here: lone surrogates are replaced, so that JSON can carry it.
+
+Refuses to know: where the text came from. Bytes become text in `tools.charset`.
+"""
 
 from __future__ import annotations
 

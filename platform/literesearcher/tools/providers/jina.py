@@ -1,4 +1,7 @@
-"""Jina Reader: `GET {base}/{url}` answers with the page as Markdown. A bearer key is optional."""
+"""Jina Reader: `GET {base}/{url}` answers with the page as Markdown. A bearer key is optional.
+
+Owns: its request. Refuses to know: what a page says, other providers. The target is checked before it is handed over.
+"""
 
 from __future__ import annotations
 

@@ -20,23 +20,33 @@ class Hit(Protocol):
     """A search hit as the corpus gives it."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Key of the page."""
+        ...
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Title of the page."""
+        ...
 
     @property
-    def snippet(self) -> str: ...
+    def snippet(self) -> str:
+        """Plain text, empty where there is none."""
+        ...
 
 
 class StoredPage(Protocol):
     """A page as the corpus gives it: Markdown text."""
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Title of the page."""
+        ...
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """The whole page."""
+        ...
 
 
 class Library(Protocol):

@@ -7,15 +7,16 @@ Errors are made of the provider's name and a status, never of the URL (which may
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import aiohttp
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
+from literesearcher.timing.clock import Clock
+from literesearcher.timing.retry import retry_after_seconds
 
 MAX_BYTES = 20_000_000
 USER_AGENT = "LiteResearcher/0.1"
@@ -33,7 +34,8 @@ class Answer:
 class Wire:
     """A session that lives as long as the proxy; opened at the first call, inside its event loop."""
 
-    def __init__(self, *, connections: int = 256) -> None:
+    def __init__(self, *, clock: Clock, connections: int = 256) -> None:
+        self._clock = clock
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -58,7 +60,7 @@ class Wire:
                 if 200 <= response.status < 300:
                     answer = await _read(provider, response, max_bytes)
                 else:
-                    answer = _refusal(provider, response)
+                    answer = _refusal(provider, response, self._clock.now())
         except TimeoutError:
             answer = BoundaryError(f"{provider} took too long", code="provider_timeout", transient=True)
         except (aiohttp.ClientConnectionError, OSError) as error:
@@ -104,7 +106,7 @@ async def _read(provider: str, response: aiohttp.ClientResponse, max_bytes: int)
     return Answer(b"".join(chunks), response.content_type, response.charset)
 
 
-def _refusal(provider: str, response: aiohttp.ClientResponse) -> BoundaryError:
+def _refusal(provider: str, response: aiohttp.ClientResponse, now: datetime) -> BoundaryError:
     status = response.status
     if status == 429:
         code, transient = "provider_busy", True
@@ -114,20 +116,5 @@ def _refusal(provider: str, response: aiohttp.ClientResponse) -> BoundaryError:
         code, transient = "provider_unauthorized", False
     else:
         code, transient = "provider_rejected", False
-    wait = retry_after_seconds(response.headers.get("Retry-After")) if transient else None
+    wait = retry_after_seconds(response.headers.get("Retry-After"), now) if transient else None
     return BoundaryError(f"{provider} answered {status}", code=code, transient=transient, retry_after=wait)
-
-
-def retry_after_seconds(value: str | None) -> float | None:
-    """Seconds of a Retry-After header (a number or an HTTP date), None where there is none that can be read."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        at = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
