@@ -160,6 +160,5 @@ def _check_whole(settings: Settings) -> None:
         ("scrapedo", settings.scrapedo, settings.tools.pages),
     )
     for provider, own, listed in needs_key:
-        standard = type(own).model_fields["base_url"].default
-        if provider in (listed or ()) and own.api_key is None and own.base_url == standard:
+        if provider in (listed or ()) and own.api_key is None:
             raise ConfigurationError(f"the tools list {provider}: it needs {PREFIX}{provider.upper()}__API_KEY")

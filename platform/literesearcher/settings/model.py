@@ -27,7 +27,10 @@ from literesearcher.settings.sections import (
 class Settings(Section):
     """All sections. `Settings()` is the embedded default and reads nothing from the environment."""
 
-    data_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "literesearcher")
+    data_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".local" / "share" / "literesearcher",
+        description="Job store, corpus and indexes; default: `$XDG_DATA_HOME/literesearcher`.",
+    )
     store: StoreSection = StoreSection()
     redis: RedisSection = RedisSection()
     engine: EngineSection = EngineSection()

@@ -191,14 +191,6 @@ def test_what_lacks_its_other_half_names_it(environ: dict[str, str], named: str)
     assert named in refused(environ)
 
 
-def test_a_keyless_provider_of_ones_own_is_allowed():
-    settings = load_settings(
-        HOME | {"LITERESEARCHER_TOOLS__SEARCH": '["serper"]', "LITERESEARCHER_SERPER__BASE_URL": "http://localhost:1/"},
-        dotenv=None,
-    )
-    assert settings.serper.base_url == "http://localhost:1"
-
-
 def test_no_message_holds_a_secret(tmp_path: Path):
     secret = "hunter2\x01"
     for name in ("LITERESEARCHER_SERPER__API_KEY", "LITERESEARCHER_REDIS__URL", "LITERESEARCHER_ENGINE__BASE_URL"):

@@ -1,0 +1,143 @@
+"""Runs the rollouts of a dataset as durable jobs, several at once, each exactly to one result.
+
+Owns: which rollouts are due, how many run at once, the result line. Refuses to know: files (`batch_state`), how a job
+is driven. A rollout that was begun before a kill is the same job afterwards: by its id, or by its idempotency key
+where the kill fell between the job's creation and its note.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from literesearcher.cli.batch_state import FAILED, BatchFolder, Rollout
+from literesearcher.cli.dataset import BrokenLine, Item
+from literesearcher.cli.session import TENANT
+from literesearcher.cli.wiring import Platform
+from literesearcher.errors import CallerError, NotFound
+from literesearcher.gateway.public import job_object
+from literesearcher.jobs.intake import JobSpec, new_job
+from literesearcher.jobs.model import Job, NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A rollout to run, as its try number `tried` (0 for the first)."""
+
+    item: Item
+    rollout: Rollout
+    tried: int
+
+
+def due_rollouts(items: Sequence[Item], rollouts: int, folder: BatchFolder, *, retry_failed: bool) -> list[Due]:
+    """What is left to do, question by question, so that early results cover whole questions."""
+    due = []
+    for item in items:
+        for number in range(1, rollouts + 1):
+            rollout = Rollout(item.id, item.digest, number)
+            status = folder.finished.get(rollout)
+            if status is None or (retry_failed and status in FAILED):
+                due.append(Due(item, rollout, folder.tries.get(rollout, 0)))
+    return due
+
+
+class BatchRun:
+    """One run of a batch over one platform."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        folder: BatchFolder,
+        *,
+        on_start: Callable[[Due], None],
+        on_result: Callable[[Due, Job], None],
+    ) -> None:
+        self._platform = platform
+        self._folder = folder
+        self._on_start = on_start
+        self._on_result = on_result
+
+    def refuse(self, items: Sequence[Item]) -> tuple[list[Item], list[BrokenLine]]:
+        """Split off the items that no job would take, before anything runs."""
+        good, broken = [], []
+        for item in items:
+            try:
+                self._new_job(Due(item, Rollout(item.id, item.digest, 1), 0))
+                good.append(item)
+            except CallerError as error:
+                broken.append(BrokenLine(item.line, error.message))
+        return good, broken
+
+    async def run(self, due: Sequence[Due], *, concurrency: int) -> None:
+        """All of them. Cancelled, it hands running jobs back; they stay for the next run."""
+        left = iter(due)
+
+        async def worker() -> None:
+            # A worker of its own a slot: each drives one job at a time, under its own leases.
+            drive = self._platform.orchestrator().run_job
+            for next_due in left:
+                await self._one(next_due, drive)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(due))):
+                group.create_task(worker())
+
+    async def _one(self, due: Due, drive: Callable[..., Awaitable[Job]]) -> None:
+        job = await self._job(due)
+        self._on_start(due)
+        ended = await drive(job.id, tenant_id=TENANT)
+        self._folder.remember_result(due.rollout, result_line(due, ended))
+        self._on_result(due, ended)
+
+    async def _job(self, due: Due) -> Job:
+        known = self._folder.jobs.get((due.rollout, due.tried))
+        if known is not None:
+            try:
+                return await self._platform.store.get(TENANT, known)
+            except NotFound:
+                # Deleted, or another store: run it anew.
+                pass
+        job, _ = await self._platform.store.create(self._new_job(due))
+        self._folder.remember_job(due.rollout, due.tried, job.id)
+        return job
+
+    def _new_job(self, due: Due) -> NewJob:
+        settings = self._platform.settings
+        name = f"{self._folder.run_id} {due.item.id} {due.item.digest} {due.rollout.number} {due.tried}"
+        spec = JobSpec(
+            input=due.item.question,
+            messages=due.item.messages,
+            metadata={"batch": self._folder.run_id, "item": due.item.id[:200], "rollout": due.rollout.number},
+            idempotency_key=f"batch-{hashlib.sha256(name.encode()).hexdigest()}",
+        )
+        return new_job(
+            spec,
+            tenant_id=TENANT,
+            research=settings.research,
+            prompts=self._platform.prompts,
+            now=self._platform.clock.now(),
+        )
+
+
+def result_line(due: Due, job: Job) -> dict[str, Any]:
+    """One line of results.jsonl. `seconds`: wall clock from the job's start to its end, downtime included."""
+    public = job_object(job)
+    began = job.started_at or job.created_at
+    return {
+        "item": due.item.id,
+        "rollout": due.rollout.number,
+        "question": due.item.asked,
+        "answer": due.item.answer,
+        "output": job.output_text,
+        "status": job.status,
+        "stop_reason": job.stop_reason,
+        "citations": (public["output"] or {}).get("citations", []),
+        "error": public["error"],
+        "job": job.id,
+        "usage": public["usage"],
+        "seconds": round((job.ended_at - began).total_seconds(), 3) if job.ended_at else None,
+        "digest": due.item.digest,
+    }

@@ -1,0 +1,200 @@
+"""What the doctor asks of each part, one finding a part; none of them changes anything but the corpus's first build.
+
+Owns: the questions and the ways out. Refuses to know: how findings are shown. A part that fails is a finding, never an
+exception; the rest is asked all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from literesearcher.cli.local_corpus import open_library, prepare_corpus, uses_local
+from literesearcher.cli.session import TENANT
+from literesearcher.cli.storage import opened_store, prepare_data_dir
+from literesearcher.cli.wiring import read_prompts
+from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.settings.model import Settings
+from literesearcher.settings.names import known
+from literesearcher.settings.sections import EngineSection
+from literesearcher.timing.clock import SystemClock
+
+LOW_DISK_BYTES = 500_000_000
+ANSWER_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`missing` is no fault: something that could be there is not. `way_out`: what to do."""
+
+    subject: str
+    state: Literal["ok", "missing", "broken"]
+    told: str
+    way_out: str | None = None
+
+
+def configured(settings: Settings) -> list[tuple[str, str]]:
+    """Name and value of every setting that differs from its default; secrets and passwords in URLs are masked."""
+    shown = []
+    for name, setting in known().items():
+        place = getattr(settings, setting.section) if setting.section else settings
+        value = getattr(place, setting.field)
+        if value == setting.info.get_default(call_default_factory=True):
+            continue
+        shown.append((name, "****" if isinstance(value, SecretStr) else _masked(str(value))))
+    return shown
+
+
+def _masked(value: str) -> str:
+    """A URL without its password; anything else as it is."""
+    if "://" not in value or "@" not in value:
+        return value
+    parts = urlsplit(value)
+    where = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:****@{where}", query="").geturl()
+
+
+async def checks(settings: Settings) -> AsyncIterator[Finding]:
+    """All findings, in the order in which one thing rests on another."""
+    yield Finding("version", "ok", f"{metadata.version('literesearcher')} on Python {platform.python_version()}")
+    asked: list[tuple[str, Callable[[Settings], Awaitable[Finding]], str]] = [
+        ("data", _data, "set LITERESEARCHER_DATA_DIR to a directory that this user may write"),
+        ("store", _store, "see docs/reference/store.md"),
+        ("redis", _redis, "start Redis, or unset LITERESEARCHER_REDIS__URL"),
+        ("prompts", _prompts, "correct or unset the prompt file settings"),
+        ("engine", _engine, "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL and __API_KEY"),
+        ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
+        ("search", _search, "see docs/how-to/model-and-web.md"),
+        ("pages", _pages, "see docs/how-to/model-and-web.md"),
+        (
+            "corpus",
+            _corpus,
+            "empty it with `literesearcher corpus remove --all`; the built-in one is built again at the next use",
+        ),
+        ("keys", _keys, "see `literesearcher keys --help`"),
+    ]
+    for subject, ask, way_out in asked:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS if subject != "corpus" else None):
+                yield await ask(settings)
+        except TimeoutError:
+            yield Finding(subject, "broken", f"no answer within {ANSWER_SECONDS} s", way_out)
+        except LiteResearcherError as error:
+            told = f"{error.message} ({error.code})" if isinstance(error, BoundaryError) else error.message
+            yield Finding(subject, "broken", told, way_out)
+
+
+async def _data(settings: Settings) -> Finding:
+    prepare_data_dir(settings)
+    free = shutil.disk_usage(settings.data_dir).free
+    told = f"{settings.data_dir}, {free / 1e9:.1f} GB free"
+    if free < LOW_DISK_BYTES:
+        return Finding("data", "broken", told, "make room: journals and the corpus need a few hundred megabytes")
+    return Finding("data", "ok", told)
+
+
+async def _store(settings: Settings) -> Finding:
+    from literesearcher.jobs.sql_store import status
+
+    found = await status(settings.store_url)
+    if found.revision is None:
+        later = "made at the first job" if found.url.startswith("sqlite") else "empty"
+        way_out = None if found.url.startswith("sqlite") else "run `literesearcher store migrate`"
+        return Finding("store", "missing", f"{found.url}: {later}", way_out)
+    if found.revision != found.head:
+        return Finding("store", "missing", f"{found.url}: at {found.revision}", "run `literesearcher store migrate`")
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(found.jobs.items())) or "no jobs yet"
+    return Finding("store", "ok", f"{found.url}: {counts}")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis.url is None:
+        return Finding("redis", "missing", "not configured: wake-ups and live text stay in one process")
+    try:
+        from redis.asyncio import Redis
+        from redis.exceptions import RedisError
+    except ImportError:
+        return Finding("redis", "broken", "the client is not installed", "pip install 'literesearcher[redis]'")
+    try:
+        async with Redis.from_url(settings.redis.url.get_secret_value(), socket_connect_timeout=5) as client:
+            info = await client.info("server")
+    except (RedisError, OSError, ValueError) as error:
+        # The text may hold the URL, and the URL a password.
+        raise BoundaryError(f"it does not answer ({type(error).__name__})", code="redis_unreachable") from None
+    return Finding("redis", "ok", f"version {info.get('redis_version', 'unknown')}")
+
+
+async def _prompts(settings: Settings) -> Finding:
+    prompts = read_prompts(settings)
+    return Finding("prompts", "ok", ", ".join(f"{name} {digest[:12]}" for name, digest in prompts.digests.items()))
+
+
+async def _describe(subject: str, section: EngineSection) -> Finding:
+    engine = make_engine(section, SystemClock())
+    try:
+        info = await engine.describe()
+    finally:
+        await engine.aclose()
+    if not info.language_model:
+        return Finding(
+            subject,
+            "ok",
+            "extractive: no language model; answers are passages that score best",
+            "for LiteResearcher-4B set LITERESEARCHER_ENGINE__BASE_URL to an OpenAI-compatible server",
+        )
+    return Finding(subject, "ok", f"{info.kind}: {info.model}, {info.context_length:,} tokens of context")
+
+
+async def _engine(settings: Settings) -> Finding:
+    return await _describe("engine", settings.engine)
+
+
+async def _extractor(settings: Settings) -> Finding:
+    section = settings.extractor
+    if section.kind is None and section.base_url is None:
+        return Finding("extractor", "ok", "the main engine reads the pages")
+    return await _describe("extractor", section)
+
+
+async def _search(settings: Settings) -> Finding:
+    told = ", ".join(settings.search_providers)
+    if "serper" in settings.search_providers:
+        return Finding("search", "ok", f"{told} (a key is set; no query was spent on trying it)")
+    return Finding("search", "ok", told, "for the live web set LITERESEARCHER_SERPER__API_KEY")
+
+
+async def _pages(settings: Settings) -> Finding:
+    told = ", ".join(settings.page_providers)
+    if "jina" in settings.page_providers and settings.jina.api_key is None:
+        return Finding("pages", "ok", f"{told} (Jina Reader without a key: few pages a minute)")
+    return Finding("pages", "ok", told)
+
+
+async def _corpus(settings: Settings) -> Finding:
+    if not uses_local(settings):
+        return Finding("corpus", "missing", "not used: `local` is no provider")
+    await asyncio.to_thread(prepare_corpus, settings)
+    corpora = await asyncio.to_thread(lambda: open_library(settings).names(tenant_id=TENANT))
+    told = ", ".join(f"{info.name} {info.pages:,} pages" for info in corpora)
+    return Finding("corpus", "ok", told, "add your own documents with `literesearcher corpus add PATH`")
+
+
+async def _keys(settings: Settings) -> Finding:
+    from literesearcher.gateway.auth import check_exposure, has_live_keys
+
+    async with opened_store(settings) as store:
+        keyed = await has_live_keys(store) or settings.gateway.bootstrap_key_file is not None
+    check_exposure(settings, keyed)
+    where = f"{settings.gateway.host}:{settings.gateway.port}"
+    if keyed:
+        return Finding("keys", "ok", f"the gateway on {where} asks for a key")
+    return Finding("keys", "ok", f"no key: the gateway on {where} serves whoever reaches it")

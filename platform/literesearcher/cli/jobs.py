@@ -1,0 +1,176 @@
+"""`literesearcher jobs`: the jobs of the store as an operator sees them.
+
+Owns: arguments and what is printed. Refuses to know: how jobs run. Ids that do not exist are exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from literesearcher.jobs.ports import Store
+
+T = TypeVar("T")
+STATUSES = ["queued", "running", "cancelling", "completed", "incomplete", "failed", "cancelled"]
+
+
+@click.group("jobs")
+@click.option("--tenant", default="default", show_default=True, help="Whose jobs.")
+@click.pass_context
+def command(ctx: click.Context, tenant: str) -> None:
+    """Jobs: list, show, events, cancel, delete."""
+    ctx.obj = tenant
+
+
+def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    from literesearcher.cli.session import log_to_stderr, read_settings, run_async
+    from literesearcher.cli.storage import opened_store
+
+    settings = read_settings()
+    log_to_stderr()
+
+    async def session() -> T:
+        async with opened_store(settings) as store:
+            return await work(store)
+
+    return run_async(session())
+
+
+def _print_json(value: Any, *, indent: bool = True) -> None:
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0) + b"\n")
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice(STATUSES), help="Only these.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One job object a line.")
+@click.pass_obj
+def list_jobs(tenant: str, status: Any, limit: int, as_json: bool) -> int:
+    """Newest first."""
+    from literesearcher.cli.terminal_text import one_line
+    from literesearcher.gateway.public import job_object
+    from literesearcher.jobs.model import Job
+
+    async def look(store: Store) -> list[Job]:
+        jobs: list[Job] = []
+        cursor = None
+        while len(jobs) < limit:
+            page = await store.list(tenant, status=status, cursor=cursor, limit=min(100, limit - len(jobs)))
+            jobs += page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return jobs
+
+    for job in _with_store(look):
+        if as_json:
+            _print_json(job_object(job), indent=False)
+        else:
+            reason = job.stop_reason or ""
+            click.echo(
+                f"{job.id}  {job.created_at:%Y-%m-%d %H:%M}  {job.status:<10} {reason:<16} {one_line(job.input, 60)}"
+            )
+    return 0
+
+
+@command.command("show")
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="The whole job object.")
+@click.pass_obj
+def show_job(tenant: str, job_id: str, as_json: bool) -> int:
+    """One job: its question, answer, sources and end."""
+    from literesearcher.cli.narration import conclude
+    from literesearcher.cli.one_job import engine_of
+    from literesearcher.cli.terminal_text import one_line
+    from literesearcher.gateway.public import job_object
+    from literesearcher.jobs.model import Job
+
+    async def look(store: Store) -> tuple[Job, dict[str, Any] | None]:
+        job = await store.get(tenant, job_id)
+        return job, await engine_of(store, job_id)
+
+    job, engine = _with_store(look)
+    if as_json:
+        _print_json(job_object(job, engine=engine))
+        return 0
+    click.echo(f"{job.id}\nQuestion  {one_line(job.input, 400)}\n")
+    for line in conclude(job, language_model=engine is None or bool(engine["language_model"])):
+        click.echo(line)
+    return 0
+
+
+@command.command("events")
+@click.argument("job_id")
+@click.option("--follow", is_flag=True, help="Stay until the job has ended.")
+@click.option("--json", "as_json", is_flag=True, help="One event object a line.")
+@click.pass_obj
+def show_events(tenant: str, job_id: str, follow: bool, as_json: bool) -> int:
+    """A job's journal, in words or as JSON lines."""
+    from literesearcher.cli.narration import tell
+    from literesearcher.cli.watching import follow_journal
+    from literesearcher.gateway.public import event_object
+    from literesearcher.jobs.live import LocalLive
+    from literesearcher.jobs.model import ENDED, Envelope
+
+    def show(envelope: Envelope) -> None:
+        if as_json:
+            _print_json(event_object(envelope), indent=False)
+            sys.stdout.flush()
+        else:
+            for line in tell(envelope):
+                click.echo(f"{envelope.seq:>5}  {line}")
+
+    async def look(store: Store) -> None:
+        job = await store.get(tenant, job_id)
+        if follow and job.status not in ENDED:
+            async for envelope in follow_journal(store, LocalLive(), job_id):
+                show(envelope)
+        else:
+            for envelope in await store.read(job_id):
+                show(envelope)
+
+    _with_store(look)
+    return 0
+
+
+@command.command("cancel")
+@click.argument("job_id")
+@click.pass_obj
+def cancel_job(tenant: str, job_id: str) -> int:
+    """Cancel a job; one that nobody runs ends at once."""
+    from literesearcher.cli.session import read_settings
+    from literesearcher.cli.storage import open_live
+    from literesearcher.jobs.cancellation import cancel
+    from literesearcher.jobs.model import Job
+    from literesearcher.timing.clock import SystemClock
+
+    async def ask(store: Store) -> Job:
+        live = open_live(read_settings())
+        try:
+            return await cancel(store, live, tenant_id=tenant, job_id=job_id, now=SystemClock().now())
+        finally:
+            await live.aclose()
+
+    job = _with_store(ask)
+    click.echo(f"{job.id} {job.status}")
+    return 0
+
+
+@command.command("delete")
+@click.argument("job_id")
+@click.pass_obj
+def delete_job(tenant: str, job_id: str) -> int:
+    """Cancel a job if it runs, then remove everything about it."""
+
+    async def remove(store: Store) -> None:
+        await store.delete(tenant, job_id)
+
+    _with_store(remove)
+    click.echo(f"{job_id} deleted")
+    return 0

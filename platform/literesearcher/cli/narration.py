@@ -1,0 +1,145 @@
+"""What a journal event says to a person: a few plain lines, safe for a terminal.
+
+Owns: the words. Refuses to know: terminals, stores. `cli.progress` shows the lines, `jobs events` prints them.
+"""
+
+from __future__ import annotations
+
+from literesearcher.cli.terminal_text import one_line, printable
+from literesearcher.jobs.model import Envelope, Job
+from literesearcher.research import events as ev
+
+NO_LANGUAGE_MODEL = "no language model wrote this: the extractive engine quotes the passage that scores best"
+THOUGHT_WIDTH = 160
+TARGET_WIDTH = 110
+
+_ENDINGS: dict[str, str] = {
+    "answer": "answered",
+    "answer_at_context_limit": "answered when the context was full",
+    "context_limit_no_format": "the context was full, and what the model then wrote held no answer",
+    "exceed_max_turns": "the turns ran out before an answer",
+    "exceed_max_tool_calls": "the tool calls ran out before an answer",
+    "exceed_max_tokens": "the tokens ran out before an answer",
+    "timeout": "the time ran out before an answer",
+    "no_evidence": "nothing that was found answers the question",
+    "server_error": "the model server failed",
+    "length_limit_exceeded": "the model server refused the prompt as too long",
+    "internal_error": "the platform itself failed",
+    "cancelled": "stopped on request",
+}
+
+
+def tell(envelope: Envelope) -> list[str]:
+    """Lines for one event; [] for those that say nothing to a person."""
+    event = envelope.event
+    match event:
+        case ev.AttemptStarted():
+            again = f" (attempt {envelope.attempt})" if envelope.attempt > 1 else ""
+            lines = [f"engine {event.engine}: {one_line(event.model, 60)}{again}"]
+            return lines + ([NO_LANGUAGE_MODEL] if event.engine == "extractive" else [])
+        case ev.TurnStarted(kind="compress"):
+            return [f"turn {event.turn}: the context is full; compressing what was read"]
+        case ev.TurnStarted(kind="context_answer"):
+            return [f"turn {event.turn}: the context is full; asking for the answer now"]
+        case ev.TurnCompleted(kind="turn"):
+            thought = thought_of(event.text)
+            return [f"turn {event.turn}: {one_line(thought, THOUGHT_WIDTH)}"] if thought else [f"turn {event.turn}"]
+        case ev.ToolStarted():
+            return _targets(event)
+        case ev.ToolCompleted():
+            return _results(event)
+        case ev.EffectUnknown():
+            return [f"turn {event.turn}: interrupted before its result was saved; done again"]
+        case ev.EffectFailed():
+            return [f"turn {event.turn}: failed for good: {one_line(event.message, 200)} ({event.code})"]
+        case ev.CancelRequested():
+            return ["cancel requested"]
+        case ev.DeadlineReached():
+            return ["the job's time is over"]
+        case _:
+            return []
+
+
+def thought_of(text: str) -> str:
+    """The thought that a turn opens with, whether or not the server's template wrote its opening tag."""
+    head, closed, _ = text.partition("</think>")
+    if not closed and "<think>" not in head:
+        head = head.partition("<tool_call>")[0].partition("<answer>")[0]
+    return head.replace("<think>", "").strip()
+
+
+def _targets(event: ev.ToolStarted) -> list[str]:
+    value = event.arguments.get("query" if event.name == "search" else "url")
+    targets = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    goal = event.arguments.get("goal")
+    suffix = f"  for: {one_line(goal, 80)}" if isinstance(goal, str) and event.name == "visit" else ""
+    return [f"  {one_line(event.name, 20)}  {one_line(str(target), TARGET_WIDTH)}{suffix}" for target in targets]
+
+
+def _results(event: ev.ToolCompleted) -> list[str]:
+    if not event.called:
+        return [f"  told the model: {one_line(event.text, TARGET_WIDTH)}"]
+    lines = []
+    for item in event.items:
+        if item.kind == "search":
+            found = f"{len(item.results or [])} results" if item.ok else item.status or "failed"
+        else:
+            found = (one_line(item.title or "", 60) or "read") if item.ok else item.status or "failed"
+        by = f", {item.provider}" if item.provider else ""
+        kept = ", cached" if item.cache == "hit" else ""
+        lines.append(f"    {one_line(item.target, 60)} -> {found} ({item.elapsed_seconds:.1f} s{by}{kept})")
+    return lines
+
+
+def conclude(job: Job, *, language_model: bool) -> list[str]:
+    """The answer, its sources, and how the job ended."""
+    lines: list[str] = []
+    if job.output_text is not None:
+        lines += ["Answer" if job.status == "completed" else "Best so far, no answer", "", printable(job.output_text)]
+        if not language_model:
+            lines += ["", f"({NO_LANGUAGE_MODEL})"]
+        if job.citations:
+            lines += ["", "Sources"]
+            for number, cited in enumerate(job.citations, 1):
+                title = one_line(cited.title, 80)
+                lines.append(f"  {number}. {one_line(cited.url, 200)}" + (f"  {title}" if title else ""))
+                if cited.quote:
+                    lines.append(f"     {one_line(cited.quote, 200)}")
+        lines.append("")
+    reason = _ENDINGS.get(job.stop_reason or "", job.stop_reason or job.status)
+    lines.append(f"{job.status.capitalize()}: {reason} ({job.stop_reason or 'not ended'}). {_cost(job)}")
+    if job.error_code is not None:
+        lines.append(f"  {one_line(job.error_message or '', 400)} ({job.error_code})")
+    return lines
+
+
+def _cost(job: Job) -> str:
+    usage = job.usage
+    parts = [plural(usage.turns, "turn"), plural(usage.tool_calls, "tool call")]
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    if tokens:
+        parts.append(f"{tokens:,} tokens ({usage.completion_tokens:,} generated)")
+    if usage.extraction_tokens:
+        parts.append(f"{usage.extraction_tokens:,} for page extraction")
+    if usage.unknown_effects:
+        parts.append(f"{plural(usage.unknown_effects, 'effect')} of unknown cost")
+    if job.ended_at is not None:
+        parts.append(duration((job.ended_at - job.created_at).total_seconds()))
+    return ", ".join(parts) + "."
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 turn`, `2 turns`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `72 s`, `12 min 5 s`, `3 h 2 min`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,121 @@
+"""The long-running programs: everything in one process, or gateway, orchestrator and tools each alone.
+
+Owns: what runs beside what, and what is said at the start. Refuses to know: sockets (`gateway.serving`), signals
+(`serving`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import click
+
+from literesearcher.cli.serving import Part, address, serve_until_stopped
+from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
+from literesearcher.cli.wiring import open_platform, read_prompts
+from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.engine.port import EngineInfo
+from literesearcher.gateway.app import create_app
+from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys, is_loopback
+from literesearcher.gateway.serving import serve
+from literesearcher.jobs.live import Live
+from literesearcher.jobs.ports import Store
+from literesearcher.research.prompts import Prompts
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import Clock, SystemClock
+
+SERVING_LEVEL = logging.INFO
+
+
+def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """The settings with what the command line says of the gateway's address."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+async def _admit(store: Store, settings: Settings) -> bool:
+    """Is a key needed? Raises ConfigurationError where the gateway would be open to others."""
+    keyed = await bootstrap(store, settings) or await has_live_keys(store)
+    check_exposure(settings, keyed)
+    return keyed
+
+
+async def _serve_api(
+    settings: Settings,
+    *,
+    store: Store,
+    live: Live,
+    prompts: Prompts,
+    clock: Clock,
+    engine_info: Callable[[], Awaitable[EngineInfo]],
+    beside: Sequence[Part] = (),
+) -> int:
+    keyed = await _admit(store, settings)
+    gateway = settings.gateway
+    app = create_app(store=store, live=live, settings=settings, prompts=prompts, clock=clock, engine_info=engine_info)
+
+    def ready(port: int) -> None:
+        _say(f"listening on {address(gateway.host, port)}")
+        if keyed:
+            _say("a key is needed: send Authorization: Bearer lr_... (make one with `literesearcher keys create NAME`)")
+        else:
+            _say("no key is needed" + (": only this machine can connect" if is_loopback(gateway.host) else ""))
+
+    def api(stop: asyncio.Event) -> Awaitable[None]:
+        return serve(app, host=gateway.host, port=gateway.port, stop=stop, ready=ready)
+
+    return await serve_until_stopped([api, *beside])
+
+
+async def serve_everything(settings: Settings) -> int:
+    """Gateway, worker and tools in one process, wired directly."""
+    async with open_platform(settings) as platform:
+        if settings.engine_kind == "extractive":
+            _say(
+                "engine extractive: no language model writes the answers (set LITERESEARCHER_ENGINE__BASE_URL for one)"
+            )
+        return await _serve_api(
+            settings,
+            store=platform.store,
+            live=platform.live,
+            prompts=platform.prompts,
+            clock=platform.clock,
+            engine_info=platform.engine.describe,
+            beside=[platform.orchestrator().run],
+        )
+
+
+async def serve_gateway(settings: Settings) -> int:
+    """The HTTP API alone. It asks the engine only what it is."""
+    clock = SystemClock()
+    prompts = read_prompts(settings)
+    prepare_data_dir(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        store = await open_settings_store(settings)
+        stack.push_async_callback(store.aclose)
+        live = open_live(settings)
+        stack.push_async_callback(live.aclose)
+        engine = make_engine(settings.engine, clock)
+        stack.push_async_callback(engine.aclose)
+        return await _serve_api(
+            settings,
+            store=store,
+            live=live,
+            prompts=prompts,
+            clock=clock,
+            engine_info=engine.describe,
+        )
+
+
+async def run_orchestrator(settings: Settings) -> int:
+    """A worker alone, with its tools inside it."""
+    async with open_platform(settings) as platform:
+        _say(f"taking jobs of the store, at most {settings.research.max_concurrent_jobs} at once")
+        return await serve_until_stopped([platform.orchestrator().run])

@@ -1,0 +1,58 @@
+"""Runs a server and a worker side by side until SIGTERM or Ctrl-C, then drains both.
+
+Owns: signals, and that the end of one part ends the program. Refuses to know: sockets (`gateway.serving`), what is
+served. A second signal leaves at once; unfinished jobs are taken over when their leases run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+
+import click
+
+Part = Callable[[asyncio.Event], Awaitable[None]]
+"""Serves until the event is set, then drains."""
+
+
+def address(host: str, port: int) -> str:
+    """`http://HOST:PORT` as one would type it."""
+    try:
+        shown = f"[{host}]" if ip_address(host).version == 6 else host
+    except ValueError:
+        shown = host
+    return f"http://{shown}:{port}"
+
+
+async def serve_until_stopped(parts: Sequence[Part]) -> int:
+    """Run all parts until a signal, or until one of them ends; its error is raised. The exit code after a drain: 0."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def stopping() -> None:
+        if stop.is_set():
+            click.echo("second signal: leaving at once", err=True)
+            os._exit(1)
+        click.echo("stopping: running jobs finish their step and go on later", err=True)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping)
+    running = [asyncio.ensure_future(part(stop)) for part in parts]
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait(running)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        for task in running:
+            task.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error
+    return 0

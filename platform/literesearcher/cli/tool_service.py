@@ -1,0 +1,74 @@
+"""The tool proxy as a program: served over HTTP, or asked once.
+
+Owns: opening it and what is said at the start. Refuses to know: routes (`tools.server`), sockets, signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import click
+
+from literesearcher.cli.serving import address, serve_until_stopped
+from literesearcher.cli.session import TENANT
+from literesearcher.cli.wiring import read_prompts
+from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.cli.wiring_tools import open_tools
+from literesearcher.gateway.serving import serve
+from literesearcher.research.messages import Profile
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import SystemClock
+from literesearcher.tools.port import ToolRequest, ToolResult
+from literesearcher.tools.proxy import ToolProxy
+from literesearcher.tools.server import create_app
+from literesearcher.tools.server_access import require_token_beyond_loopback
+
+
+def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """The settings with what the command line says of the tools' address."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"tools": settings.tools.model_copy(update=given)})
+
+
+@asynccontextmanager
+async def opened_tools(settings: Settings) -> AsyncIterator[ToolProxy]:
+    """The tool proxy with its own engine for page extraction, without a job store."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        engine = make_engine(settings.engine, clock)
+        stack.push_async_callback(engine.aclose)
+        yield await open_tools(settings, engine=engine, prompts=read_prompts(settings), clock=clock, stack=stack)
+
+
+async def serve_tools(settings: Settings) -> int:
+    """Over HTTP until a signal."""
+    section = settings.tools
+    require_token_beyond_loopback(section)
+    async with opened_tools(settings) as tools:
+        app = create_app(tools, token=section.token)
+
+        def ready(port: int) -> None:
+            click.echo(f"listening on {address(section.host, port)}", err=True)
+            said = "a token is needed" if section.token else "no token is needed: only this machine is served"
+            click.echo(said, err=True)
+
+        def api(stop: asyncio.Event) -> Awaitable[None]:
+            return serve(
+                app,
+                host=section.host,
+                port=section.port,
+                stop=stop,
+                ready=ready,
+                setting="LITERESEARCHER_TOOLS__PORT",
+            )
+
+        return await serve_until_stopped([api])
+
+
+async def call_once(settings: Settings, name: str, arguments: dict[str, Any], profile: Profile) -> ToolResult:
+    """One call, as a job would make it."""
+    async with opened_tools(settings) as tools:
+        return await tools.call(ToolRequest(name, arguments, tenant_id=TENANT, profile=profile))

@@ -1,0 +1,99 @@
+"""The one place of this process where concrete objects are put together: the embedded platform, and parts of it.
+
+Owns: which class stands behind each port for given settings, and closing them in reverse order. Refuses to know: what
+they do. Nothing here is tried again: a part that cannot start says so at once.
+Neighbours: `wiring_engine`, `wiring_tools` (the tool proxy, its corpus and extractor), `storage` (the data directory,
+the store, live text), `local_corpus` (built before the loop starts).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
+from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.cli.wiring_tools import open_tools
+from literesearcher.engine.port import Engine
+from literesearcher.jobs.ids import new_id
+from literesearcher.jobs.live import Live
+from literesearcher.jobs.ports import Store
+from literesearcher.orchestrator.worker import Orchestrator
+from literesearcher.research.prompts import Prompts
+from literesearcher.settings.model import Settings
+from literesearcher.settings.prompts import read_prompt_file
+from literesearcher.timing.clock import Clock, SystemClock
+from literesearcher.tools.port import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """All parts of one process. `open_platform` makes it and closes it."""
+
+    settings: Settings
+    clock: Clock
+    prompts: Prompts
+    store: Store
+    live: Live
+    engine: Engine
+    tools: Tools
+
+    def orchestrator(self) -> Orchestrator:
+        """A worker of its own name; several may run in one process."""
+        settings = self.settings
+        return Orchestrator(
+            store=self.store,
+            live=self.live,
+            engine=self.engine,
+            tools=self.tools,
+            orchestrator=settings.orchestrator,
+            research=settings.research,
+            engine_section=settings.engine,
+            clock=self.clock,
+            worker_id=worker_id(),
+            attempt_settings=attempt_settings(settings),
+        )
+
+
+def worker_id() -> str:
+    """Host, process and a random part, so that two workers never share a name."""
+    return f"{socket.gethostname()}-{os.getpid()}-{new_id('worker')[-8:]}"
+
+
+def attempt_settings(settings: Settings) -> dict[str, object]:
+    """What bears on a job's results and is not in its own journal already. No secrets."""
+    return {
+        "search": settings.search_providers,
+        "pages": settings.page_providers,
+        "cache": settings.tools.cache,
+        "endpoint": settings.engine.endpoint,
+    }
+
+
+def read_prompts(settings: Settings) -> Prompts:
+    """The shipped wording, or the files that an operator names. Raises ConfigurationError."""
+    research = settings.research
+    return Prompts.of(
+        system=read_prompt_file(research.system_prompt_file, "LITERESEARCHER_RESEARCH__SYSTEM_PROMPT_FILE"),
+        extractor=read_prompt_file(research.extractor_prompt_file, "LITERESEARCHER_RESEARCH__EXTRACTOR_PROMPT_FILE"),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """Everything, wired directly. Closes what it opened, also where a later part cannot start."""
+    clock = SystemClock()
+    prompts = read_prompts(settings)
+    prepare_data_dir(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        store = await open_settings_store(settings)
+        stack.push_async_callback(store.aclose)
+        live = open_live(settings)
+        stack.push_async_callback(live.aclose)
+        engine = make_engine(settings.engine, clock)
+        stack.push_async_callback(engine.aclose)
+        tools = await open_tools(settings, engine=engine, prompts=prompts, clock=clock, stack=stack)
+        yield Platform(settings, clock, prompts, store, live, engine, tools)

@@ -1,0 +1,30 @@
+"""Which engine a section of the settings means.
+
+Owns: the kinds that this version holds. Refuses to know: what engines do. Their modules are imported only when used.
+"""
+
+from __future__ import annotations
+
+from literesearcher.engine.port import Engine
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.sections import EngineSection
+from literesearcher.timing.clock import Clock
+
+
+def engine_kind(section: EngineSection) -> str:
+    """As named, else openai where a base URL is set, else extractive."""
+    return section.kind or ("openai" if section.base_url else "extractive")
+
+
+def make_engine(section: EngineSection, clock: Clock) -> Engine:
+    """The engine of a section. Raises ConfigurationError for a kind that is not in this version."""
+    kind = engine_kind(section)
+    if kind == "openai":
+        from literesearcher.engine.openai import OpenAIEngine
+
+        return OpenAIEngine(section, clock=clock)
+    if kind == "extractive":
+        from literesearcher.engine.extractive import ExtractiveEngine
+
+        return ExtractiveEngine()
+    raise ConfigurationError(f"engine {kind} is not in this version: use extractive or openai")
