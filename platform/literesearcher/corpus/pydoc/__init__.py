@@ -1,0 +1,1 @@
+"""The built-in corpus: the documentation that every Python installation holds, as pages under `pydoc:` URLs."""
