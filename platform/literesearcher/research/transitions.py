@@ -1,0 +1,234 @@
+"""What each event does to the state: one entry an event type, no other way to change it.
+
+Owns: the table. Refuses to know: what is decided next (`machine`). Each entry is O(1) in the length of the history
+but for the tuple of messages, which is copied by reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from literesearcher.research import memory
+from literesearcher.research import opening as op
+from literesearcher.research.events import (
+    AttemptStarted,
+    CancelRequested,
+    DeadlineReached,
+    EffectFailed,
+    EffectUnknown,
+    JobCreated,
+    JobEnded,
+    StopReason,
+    ToolCompleted,
+    ToolStarted,
+    TurnCompleted,
+    TurnStarted,
+)
+from literesearcher.research.messages import Message
+from literesearcher.research.parsing import ParsedTurn, parse_turn
+from literesearcher.research.state import Outcome, Source, State, estimated_tokens
+
+TOOLS = ("search", "visit")
+EVIDENCE_CHARACTERS = 4_000
+
+
+def _created(state: State, event: JobCreated, seq: int, at: float) -> State:
+    messages = op.first_messages(event)
+    tokens = sum(estimated_tokens(message.content) for message in messages)
+    return replace(
+        state,
+        created=event,
+        messages=messages,
+        opening=len(messages),
+        prompt_tokens=tokens,
+        total_tokens=tokens,
+        now=at,
+    )
+
+
+def _attempt(state: State, event: AttemptStarted, seq: int, at: float) -> State:
+    return replace(state, context_length=event.context_length, now=at)
+
+
+def _turn_started(state: State, event: TurnStarted, seq: int, at: float) -> State:
+    return replace(
+        state,
+        pending_intent=(seq, event),
+        prefix=state.prefix_of(event.kind),
+        prefix_epoch=event.prefix_epoch,
+        now=at,
+    )
+
+
+def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> State:
+    used = event.usage
+    usage = replace(
+        state.usage,
+        turns=state.usage.turns + (event.kind != "compress"),
+        prompt_tokens=state.usage.prompt_tokens + used.prompt_tokens,
+        completion_tokens=state.usage.completion_tokens + used.completion_tokens,
+        cached_tokens=state.usage.cached_tokens + (used.cached_tokens or 0),
+    )
+    generated = used.completion_tokens or estimated_tokens(event.text)
+    state = replace(state, usage=usage, pending_intent=None, now=at, total_tokens=state.total_tokens + generated)
+    if event.kind == "compress":
+        return _compressed(state, event.text)
+    parsed = parse_turn(event.text, opened_thought=event.opened_thought)
+    if event.finish_reason == "no_evidence":
+        return replace(state, turn=event.turn, outcome=Outcome("no_evidence"))
+    if event.kind == "context_answer":
+        if parsed.answer:
+            return replace(state, turn=event.turn, outcome=Outcome("answer_at_context_limit", parsed.answer))
+        best = _remark(event.text) or state.remark
+        return replace(state, turn=event.turn, outcome=Outcome("context_limit_no_format", best))
+    if parsed.answer:
+        return replace(state, turn=event.turn, outcome=Outcome("answer", parsed.answer))
+    prompt = used.prompt_tokens or state.prompt_tokens
+    return _acted(
+        replace(
+            state,
+            turn=event.turn,
+            messages=(*state.messages, Message("assistant", event.text)),
+            prompt_tokens=prompt + generated,
+            total_tokens=max(state.total_tokens, prompt + generated) if not state.memories else state.total_tokens,
+            last_message_tokens=0,
+            remark=_remark(event.text) or state.remark,
+        ),
+        parsed,
+    )
+
+
+def _acted(state: State, parsed: ParsedTurn) -> State:
+    if parsed.call is not None and parsed.call.name in TOOLS:
+        return replace(state, call=parsed.call)
+    if parsed.call is not None:
+        return replace(state, reply=(parsed.call.name, op.unknown_tool(parsed.call.name)))
+    assert state.created is not None
+    if state.created.profile == "training":
+        # Training ended such a rollout; of the published endings this is the one that says "no usable form".
+        return replace(state, outcome=Outcome("context_limit_no_format", state.remark))
+    return replace(state, reply=("", op.INVALID_CALL if parsed.broken_call else op.NO_ACTION))
+
+
+def _compressed(state: State, text: str) -> State:
+    """One more step has become a sentence; after the last of them the job goes on with question and sentences."""
+    assert state.created is not None
+    steps = memory.steps(state.messages, state.opening)
+    fresh = (*state.fresh_sentences, memory.sentence(text, steps[len(state.fresh_sentences)]))
+    if len(fresh) < len(steps):
+        return replace(state, fresh_sentences=fresh)
+    sentences = (*state.sentences, *fresh)
+    *before, question = op.first_messages(state.created)
+    messages = (*before, memory.with_memory(question, sentences))
+    return replace(
+        state,
+        messages=messages,
+        opening=len(messages),
+        sentences=sentences,
+        fresh_sentences=(),
+        memories=state.memories + 1,
+        full=False,
+        prompt_tokens=sum(estimated_tokens(message.content) for message in messages),
+        last_message_tokens=0,
+    )
+
+
+def _tool_started(state: State, event: ToolStarted, seq: int, at: float) -> State:
+    return replace(state, pending_intent=(seq, event), now=at)
+
+
+def _tool_completed(state: State, event: ToolCompleted, seq: int, at: float) -> State:
+    message = op.tool_message(event.text)
+    tokens = event.tokens + 5 if event.tokens is not None else estimated_tokens(message.content)
+    titles = {hit["url"]: hit["title"] for item in event.items for hit in item.results or [] if hit.get("title")}
+    extracted = sum(
+        item.usage.prompt_tokens + item.usage.completion_tokens for item in event.items if item.usage is not None
+    )
+    state = replace(
+        state,
+        call=None,
+        reply=None,
+        pending_intent=None,
+        messages=(*state.messages, message),
+        prompt_tokens=state.prompt_tokens + tokens,
+        total_tokens=state.total_tokens + tokens,
+        last_message_tokens=tokens,
+        tool_calls=state.tool_calls + event.called,
+        titles=(*state.titles, titles) if titles else state.titles,
+        usage=replace(
+            state.usage,
+            tool_calls=state.usage.tool_calls + event.called,
+            extraction_tokens=state.usage.extraction_tokens + extracted,
+        ),
+        now=at,
+    )
+    read = [item for item in event.items if item.kind == "page" and item.ok]
+    sources = tuple(
+        Source(
+            url=item.target,
+            title=item.title or _title(state, item.target),
+            evidence=((item.extracted or {}).get("evidence") or item.text)[:EVIDENCE_CHARACTERS],
+            seq=seq,
+        )
+        for item in read
+    )
+    return replace(state, sources=(*state.sources, *sources)) if sources else state
+
+
+def _title(state: State, url: str) -> str:
+    return next((titles[url] for titles in reversed(state.titles) if url in titles), url)
+
+
+def _unknown(state: State, event: EffectUnknown, seq: int, at: float) -> State:
+    usage = replace(state.usage, unknown_effects=state.usage.unknown_effects + 1)
+    return replace(state, usage=usage, pending_intent=None, now=at)
+
+
+def _failed(state: State, event: EffectFailed, seq: int, at: float) -> State:
+    pending = state.pending_intent[1] if state.pending_intent is not None else None
+    kind = pending.kind if isinstance(pending, TurnStarted) else None
+    state = replace(state, pending_intent=None, now=at)
+    if event.code == "prompt_too_long":
+        if kind == "compress":
+            return _compressed(state, "")
+        if kind == "turn" and not state.full and len(state.messages) > state.opening:
+            return replace(state, full=True)
+        return replace(state, outcome=Outcome("length_limit_exceeded", state.remark, event.code, event.message))
+    reason: StopReason = "internal_error" if event.code == "internal_error" else "server_error"
+    return replace(state, outcome=Outcome(reason, state.remark, event.code, event.message))
+
+
+def _cancel(state: State, event: CancelRequested, seq: int, at: float) -> State:
+    return replace(state, cancelled=True, pending_intent=None, now=at)
+
+
+def _deadline(state: State, event: DeadlineReached, seq: int, at: float) -> State:
+    return replace(state, overdue=True, pending_intent=None, now=at)
+
+
+def _ended(state: State, event: JobEnded, seq: int, at: float) -> State:
+    return replace(state, ended=True, pending_intent=None, now=at)
+
+
+def _remark(text: str) -> str | None:
+    """What a turn says outside its thought and its call, for an ending without an answer."""
+    rest = text.rsplit("</think>", 1)[-1] if "</think>" in text else ""
+    rest = rest.split("<tool_call>", 1)[0].replace("<answer>", "").replace("</answer>", "").strip()
+    return rest or None
+
+
+TRANSITIONS: dict[type[Any], Callable[[State, Any, int, float], State]] = {
+    JobCreated: _created,
+    AttemptStarted: _attempt,
+    TurnStarted: _turn_started,
+    TurnCompleted: _turn_completed,
+    ToolStarted: _tool_started,
+    ToolCompleted: _tool_completed,
+    EffectUnknown: _unknown,
+    EffectFailed: _failed,
+    CancelRequested: _cancel,
+    DeadlineReached: _deadline,
+    JobEnded: _ended,
+}
