@@ -1,0 +1,78 @@
+"""API keys: the token's form, what of it is kept, and the bootstrap file.
+
+A token is `lr_ID_SECRET`: ID names the key (`key_ID`), SECRET is 192 random bits, of which SHA-256 is kept. A token
+from a bootstrap file may have any other form of 20 to 512 visible ASCII characters: its id is then derived from it.
+Refuses to know: where keys are stored, HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from literesearcher.errors import CallerError, ConfigurationError
+from literesearcher.jobs.ids import new_id
+
+_TOKEN = re.compile(r"lr_([0-9a-f]{32})_([A-Za-z0-9_-]{20,256})")
+_VISIBLE = re.compile(r"[!-~]{20,512}")
+_FORM = "20 to 512 visible ASCII characters without spaces, such as lr_ID_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token taken apart: the key that it names, and SHA-256 (hex) of its secret."""
+
+    key_id: str
+    digest: str
+
+
+def new_token() -> str:
+    """A fresh `lr_ID_SECRET`."""
+    return f"lr_{new_id('key').removeprefix('key_')}_{secrets.token_hex(24)}"
+
+
+def credential(token: str) -> Credential | None:
+    """The token taken apart, None where it has no token's form."""
+    if _VISIBLE.fullmatch(token) is None:
+        return None
+    match = _TOKEN.fullmatch(token)
+    if match is not None:
+        return Credential(f"key_{match[1]}", _sha256(match[2]))
+    # Half a digest under its own prefix: it names the key and gives nothing of the token away.
+    return Credential(f"key_{_sha256('id:' + token)[:32]}", _sha256(token))
+
+
+def required_credential(token: str) -> Credential:
+    """As `credential`; CallerError(field="token") for a form that no key has."""
+    found = credential(token)
+    if found is None:
+        raise CallerError(f"a key's token is {_FORM}", code="invalid_token", field="token")
+    return found
+
+
+def same_digest(one: str, other: str) -> bool:
+    """Compared in constant time."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def bootstrap_token(path: Path) -> str:
+    """The token in a bootstrap file, without the white space around it. ConfigurationError names the file."""
+    try:
+        token = path.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    except OSError as error:
+        raise ConfigurationError(
+            f"the bootstrap key file {path} cannot be read: {error.strerror}", code="bootstrap_key_invalid"
+        ) from None
+    if credential(token) is None:
+        raise ConfigurationError(f"the bootstrap key file {path} must hold {_FORM}", code="bootstrap_key_invalid")
+    return token
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

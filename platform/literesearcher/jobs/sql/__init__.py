@@ -1,0 +1,1 @@
+"""The job store in SQL: tables, the operations on them, and the two runners that carry them out."""

@@ -1,0 +1,158 @@
+"""Creating, showing, listing and removing jobs: synchronous operations over one connection, each one transaction.
+
+Owns: idempotency, pages, removal. Refuses to know: which database it is, threads, asyncio.
+"""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+
+from literesearcher.errors import Conflict, NotFound
+from literesearcher.jobs import pages
+from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
+from literesearcher.jobs.sql import rows
+from literesearcher.jobs.sql.schema import IDEMPOTENCY_SECONDS, events, idempotency, inbox, insert_new, jobs, unix_now
+
+PURGE_BATCH = 200
+"""Jobs removed in one transaction, so that nobody waits long behind a purge."""
+
+_INSERT_JOB = insert(jobs)
+_INSERT_EVENTS = insert(events)
+_GET = select(*rows.JOB_COLUMNS).where(jobs.c.tenant_id == bindparam("tenant"), jobs.c.id == bindparam("job"))
+_FORGET_KEY = delete(idempotency).where(
+    idempotency.c.tenant_id == bindparam("tenant"),
+    idempotency.c.key == bindparam("idem"),
+    idempotency.c.created_at <= unix_now() - IDEMPOTENCY_SECONDS,
+)
+_KNOWN_KEY = select(idempotency.c.job_id, idempotency.c.digest).where(
+    idempotency.c.tenant_id == bindparam("tenant"), idempotency.c.key == bindparam("idem")
+)
+_ORDER = tuple_(jobs.c.created_at, jobs.c.id)
+_LIST = select(*rows.JOB_COLUMNS).where(jobs.c.tenant_id == bindparam("tenant"))
+_NEWEST_FIRST = (jobs.c.created_at.desc(), jobs.c.id.desc())
+
+
+def not_found(job_id: str) -> NotFound:
+    """The one answer for a job that never was and for another tenant's."""
+    return NotFound(f"there is no job {job_id}", field="id")
+
+
+def create(conn: Connection, new: NewJob, job_id: str) -> tuple[Job, bool]:
+    """Write the job and its first event, unless its idempotency key is known."""
+    if new.idempotency_key is not None:
+        known = _claim_key(conn, new, job_id)
+        if known is not None:
+            return get(conn, new.tenant_id, known), False
+    conn.execute(
+        _INSERT_JOB,
+        {
+            "id": job_id,
+            "tenant_id": new.tenant_id,
+            "status": "queued",
+            "priority": new.priority,
+            "requires_schema": 1,
+            "input": new.created.input,
+            "metadata": orjson.dumps(new.metadata).decode(),
+            "created_at": new.created_at.timestamp(),
+            "deadline_at": new.created.deadline_at,
+            "last_seq": 1,
+            "attempt": 0,
+            "fence": 0,
+            "lease_until": 0.0,
+        },
+    )
+    first = rows.event_rows(
+        job_id,
+        new.tenant_id,
+        first_seq=1,
+        at=new.created_at.timestamp(),
+        attempt=0,
+        fence=0,
+        events=[new.created],
+    )
+    conn.execute(_INSERT_EVENTS, first)
+    return rows.created_job(new, job_id), True
+
+
+def _claim_key(conn: Connection, new: NewJob, job_id: str) -> str | None:
+    """None where the key is ours now, else the job that it made. Of two that come at once, one waits for the other."""
+    named = {"tenant": new.tenant_id, "idem": new.idempotency_key}
+    conn.execute(_FORGET_KEY, named)
+    ours = insert_new(
+        conn,
+        idempotency,
+        tenant_id=new.tenant_id,
+        key=new.idempotency_key,
+        digest=new.request_digest,
+        job_id=job_id,
+        created_at=unix_now(),
+    )
+    if ours:
+        return None
+    known = conn.execute(_KNOWN_KEY, named).one()
+    if known.digest != new.request_digest:
+        raise Conflict(
+            "this idempotency key was used with another request body in the last 24 hours",
+            code="idempotency_key_reused",
+            field="Idempotency-Key",
+        )
+    return str(known.job_id)
+
+
+def get(conn: Connection, tenant_id: str, job_id: str) -> Job:
+    """The tenant's job, or NotFound."""
+    row = conn.execute(_GET, {"tenant": tenant_id, "job": job_id}).one_or_none()
+    if row is None:
+        raise not_found(job_id)
+    return rows.job(row)
+
+
+def page(
+    conn: Connection, tenant_id: str, status: JobStatus | None, after: tuple[float, str] | None, limit: int
+) -> JobPage:
+    """Newest first, from (created_at, id) on; one row more than asked for tells whether there is a next page."""
+    wanted = _LIST
+    if status is not None:
+        wanted = wanted.where(jobs.c.status == status)
+    if after is not None:
+        wanted = wanted.where(tuple_(*after) > _ORDER)
+    found = conn.execute(wanted.order_by(*_NEWEST_FIRST).limit(limit + 1), {"tenant": tenant_id}).all()
+    following = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        following = pages.encode_cursor(last.created_at, last.id)
+    return JobPage([rows.job(row) for row in found[:limit]], following)
+
+
+def remove(conn: Connection, tenant_id: str, job_id: str) -> None:
+    """Fence the holder out (the row is ours until the transaction ends), then remove all that belongs to the job."""
+    fenced = conn.execute(
+        update(jobs).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id).values(fence=jobs.c.fence + 1)
+    )
+    if fenced.rowcount != 1:
+        raise not_found(job_id)
+    _remove(conn, [job_id])
+
+
+def purge_batch(conn: Connection, ended_before: float) -> int:
+    """Remove up to PURGE_BATCH jobs that ended before that instant; how many. 0: nothing is left."""
+    old = (
+        select(jobs.c.id)
+        .where(jobs.c.ended_at < ended_before)
+        .order_by(jobs.c.ended_at)
+        .limit(PURGE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    found = list(conn.execute(old).scalars())
+    if found:
+        _remove(conn, found)
+    else:
+        conn.execute(delete(idempotency).where(idempotency.c.created_at <= unix_now() - IDEMPOTENCY_SECONDS))
+    return len(found)
+
+
+def _remove(conn: Connection, job_ids: list[str]) -> None:
+    for table in (events, inbox, idempotency):
+        conn.execute(delete(table).where(table.c.job_id.in_(job_ids)))
+    conn.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))

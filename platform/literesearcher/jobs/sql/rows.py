@@ -1,0 +1,123 @@
+"""Rows to values and back: jobs, envelopes and keys, as `jobs.model` has them.
+
+Refuses to know: statements and transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from literesearcher.errors import UnfoldableEvent
+from literesearcher.jobs.model import ApiKey, Envelope, Job, NewJob
+from literesearcher.jobs.sql import schema
+from literesearcher.research import codec
+from literesearcher.research.events import Event, JobEnded
+
+_j = schema.jobs.c
+JOB_COLUMNS = (
+    *(_j.id, _j.tenant_id, _j.status, _j.input, _j.created_at, _j.deadline_at, _j.stop_reason, _j.result),
+    *(_j.started_at, _j.ended_at, _j.metadata, _j.priority, _j.attempt, _j.last_seq),
+)
+_e = schema.events.c
+EVENT_COLUMNS = (_e.job_id, _e.seq, _e.type, _e.version, _e.at, _e.attempt, _e.fence, _e.payload)
+KEY_COLUMNS = tuple(schema.api_keys.c)
+
+
+def instant(seconds: float) -> datetime:
+    """Aware UTC; microseconds survive the round trip through double precision."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _instant_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else instant(seconds)
+
+
+def job(row: Any) -> Job:
+    """The job of a row of JOB_COLUMNS. What its end brought is in `result`, the payload of its JobEnded."""
+    ended: dict[str, Any] = {}
+    if row.result is not None:
+        event = codec.decode(JobEnded.type, JobEnded.version, orjson.loads(row.result))
+        assert isinstance(event, JobEnded)
+        ended = ended_fields(event)
+    return Job(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        status=row.status,
+        input=row.input,
+        created_at=instant(row.created_at),
+        deadline_at=instant(row.deadline_at),
+        stop_reason=row.stop_reason,
+        started_at=_instant_or_none(row.started_at),
+        ended_at=_instant_or_none(row.ended_at),
+        metadata=orjson.loads(row.metadata),
+        priority=row.priority,
+        attempt=row.attempt,
+        last_seq=row.last_seq,
+        **ended,
+    )
+
+
+def ended_fields(event: JobEnded) -> dict[str, Any]:
+    """The fields of a Job that its end fills, beside status, stop_reason and ended_at."""
+    return {
+        "output_text": event.output_text,
+        "citations": event.citations,
+        "usage": event.usage,
+        "error_code": event.error_code,
+        "error_message": event.error_message,
+    }
+
+
+def created_job(new: NewJob, job_id: str) -> Job:
+    """The job that a NewJob becomes, as the row just written would give it."""
+    return Job(
+        id=job_id,
+        tenant_id=new.tenant_id,
+        status="queued",
+        input=new.created.input,
+        created_at=new.created_at,
+        deadline_at=instant(new.created.deadline_at),
+        metadata=dict(new.metadata),
+        priority=new.priority,
+        last_seq=1,
+    )
+
+
+def envelope(row: Any) -> Envelope:
+    """The envelope of a row of EVENT_COLUMNS; its event is None where this program cannot read it."""
+    payload = orjson.loads(row.payload)
+    event: Event | None
+    try:
+        event = codec.decode(row.type, row.version, payload)
+    except UnfoldableEvent:
+        event = None
+    return Envelope(row.job_id, row.seq, row.type, row.version, instant(row.at), row.attempt, row.fence, event, payload)
+
+
+def event_rows(
+    job_id: str, tenant_id: str | None, *, first_seq: int, at: float, attempt: int, fence: int, events: Sequence[Event]
+) -> list[dict[str, Any]]:
+    """Rows to insert, each payload encoded here and nowhere else. `tenant_id` None: the statement fills it in."""
+    return [
+        {
+            "job_id": job_id,
+            "seq": first_seq + index,
+            "tenant_id": tenant_id,
+            "type": event.type,
+            "version": event.version,
+            "at": at,
+            "attempt": attempt,
+            "fence": fence,
+            "payload": codec.encode(event).decode(),
+        }
+        for index, event in enumerate(events)
+    ]
+
+
+def api_key(row: Any) -> ApiKey:
+    """The key of a row of KEY_COLUMNS."""
+    return ApiKey(row.id, row.tenant_id, row.name, instant(row.created_at), _instant_or_none(row.revoked_at))

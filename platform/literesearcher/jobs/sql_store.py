@@ -1,0 +1,245 @@
+"""The job store over SQLAlchemy Core: one implementation of `jobs.ports.Store` for SQLite and PostgreSQL.
+
+Owns: opening, migrating and describing a store, and which operation each method is. The operations are in `jobs.sql`,
+written once; two runners carry them out. Refuses to know: retries (the caller's), the agent, HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from literesearcher.errors import LiteResearcherError
+from literesearcher.jobs import keys, pages
+from literesearcher.jobs.ids import is_id, new_id
+from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
+from literesearcher.jobs.sql import api_keys, failures, journal, queue, revisions
+from literesearcher.jobs.sql import jobs as job_rows
+from literesearcher.jobs.sql.runner import Runner
+from literesearcher.jobs.sql.schema import HEAD
+from literesearcher.jobs.sql.url import StoreUrl, parse
+from literesearcher.research.events import Event
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """What `literesearcher store status` shows. `url` holds no password."""
+
+    url: str
+    revision: str | None
+    """None: an empty database, or no file yet."""
+    head: str
+    min_level: int | None
+    """The oldest program level that may read the store."""
+    jobs: dict[str, int] = field(default_factory=dict)
+    """Counts by status."""
+
+
+async def open_store(url: str, *, migrate: bool | None = None) -> SqlStore:
+    """Open the store. `migrate` None: bring the tables up to date on SQLite, expect them on PostgreSQL.
+
+    ConfigurationError: bad URL, missing driver, not writable, corrupt, not migrated, too new for this program.
+    BoundaryError `store_unreachable`: the server does not answer (yet).
+    """
+    parsed = parse(url)
+    runner = await _open_runner(parsed)
+    try:
+        if migrate or (migrate is None and parsed.kind == "sqlite"):
+            await _upgrade(runner, parsed.shown)
+        else:
+            await _starting(runner.read(partial(revisions.check, shown=parsed.shown)))
+    except BaseException:
+        await runner.aclose()
+        raise
+    return SqlStore(runner)
+
+
+async def migrate(url: str) -> StoreStatus:
+    """Bring the tables up to date; safe to run in several processes at once."""
+    parsed = parse(url)
+    runner = await _open_runner(parsed)
+    try:
+        await _upgrade(runner, parsed.shown)
+        return await _status(runner, parsed.shown)
+    finally:
+        await runner.aclose()
+
+
+async def status(url: str) -> StoreStatus:
+    """Describe the store without changing it; a SQLite file that is absent is not made."""
+    parsed = parse(url)
+    if parsed.file is not None and not parsed.file.exists():
+        return StoreStatus(parsed.shown, None, HEAD, None)
+    runner = await _open_runner(parsed)
+    try:
+        return await _status(runner, parsed.shown)
+    finally:
+        await runner.aclose()
+
+
+class SqlJobs:
+    """`jobs.ports.Jobs` over one database."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def create(self, new: NewJob) -> tuple[Job, bool]:
+        """Commit the job and its first event; (job, False) where its idempotency key made one before."""
+        return await self._runner.write(partial(job_rows.create, new=new, job_id=new_id("job")))
+
+    async def get(self, tenant_id: str, job_id: str) -> Job:
+        """The job, or NotFound."""
+        return await self._runner.read(partial(job_rows.get, tenant_id=tenant_id, job_id=_known(job_id)))
+
+    async def list(
+        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
+    ) -> JobPage:
+        """Newest first."""
+        after = None if cursor is None else pages.decode_cursor(cursor)
+        limit = pages.checked_limit(limit)
+        return await self._runner.read(
+            partial(job_rows.page, tenant_id=tenant_id, status=status, after=after, limit=limit)
+        )
+
+    async def delete(self, tenant_id: str, job_id: str) -> None:
+        """Fence the holder out, then remove everything about the job."""
+        await self._runner.write(partial(job_rows.remove, tenant_id=tenant_id, job_id=_known(job_id)))
+
+    async def purge(self, *, ended_before: datetime) -> int:
+        """Remove jobs that ended before that instant, a few in each transaction."""
+        removed = 0
+        while count := await self._runner.write(partial(job_rows.purge_batch, ended_before=ended_before.timestamp())):
+            removed += count
+        return removed
+
+
+class SqlStore(SqlJobs):
+    """`jobs.ports.Store` over one database. Made by `open_store`."""
+
+    async def claim(
+        self, worker: str, *, lease_seconds: float, limit: int = 1, job_id: str | None = None
+    ) -> list[Claim]:
+        """Take up to `limit` free jobs, or the one that is named."""
+        if limit < 1 or (job_id is not None and not is_id(job_id, "job")):
+            return []
+        return await self._runner.write(
+            partial(queue.claim, worker=worker, lease_seconds=lease_seconds, limit=limit, job_id=job_id)
+        )
+
+    async def renew(self, held: Sequence[tuple[str, int]], *, lease_seconds: float) -> Renewal:
+        """Heartbeat for (job_id, fence) pairs."""
+        if not held:
+            return Renewal()
+        return await self._runner.write(partial(queue.renew, held=held, lease_seconds=lease_seconds))
+
+    async def release(self, job_id: str, fence: int, *, requires_schema: int | None = None) -> None:
+        """Back into the queue at once."""
+        await self._runner.write(partial(queue.release, job_id=job_id, fence=fence, requires_schema=requires_schema))
+
+    async def backlog(self) -> Backlog:
+        """Counts over all tenants."""
+        return await self._runner.read(queue.backlog)
+
+    async def append(
+        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+    ) -> list[Envelope]:
+        """Append in one transaction, or LeaseLost or SequenceConflict."""
+        if not events:
+            return []
+        append = journal.Append(
+            job_id, fence=fence, expected_seq=expected_seq, attempt=attempt, at=at.timestamp(), events=events
+        )
+        await self._runner.write(append)
+        return append.envelopes()
+
+    async def read(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[Envelope]:
+        """Events with seq > `after`, in order."""
+        if not is_id(job_id, "job"):
+            return []
+        return await self._runner.read(partial(journal.read, job_id=job_id, after=after, limit=limit))
+
+    async def post(self, tenant_id: str, job_id: str, letter: Letter) -> Job:
+        """Commit a letter; the job as it is afterwards."""
+        return await self._runner.write(
+            partial(journal.post, tenant_id=tenant_id, job_id=_known(job_id), letter=letter)
+        )
+
+    async def drain(self, job_id: str, fence: int) -> list[Letter]:
+        """Letters that this holder has not had yet, oldest first."""
+        return await self._runner.write(partial(journal.drain, job_id=job_id, fence=fence))
+
+    async def create_key(self, tenant_id: str, name: str, *, token: str | None = None) -> tuple[ApiKey, str]:
+        """A new key and its token, or the key that this token has."""
+        token = keys.new_token() if token is None else token
+        credential = keys.required_credential(token)
+        return await self._runner.write(
+            partial(api_keys.create, credential=credential, tenant_id=tenant_id, name=name)
+        ), token
+
+    async def list_keys(self) -> list[ApiKey]:
+        """All keys, newest first."""
+        return await self._runner.read(api_keys.every)
+
+    async def revoke_key(self, key_id: str) -> ApiKey:
+        """Revoke, or NotFound."""
+        if not is_id(key_id, "key"):
+            raise api_keys.not_found(key_id)
+        return await self._runner.write(partial(api_keys.revoke, key_id=key_id))
+
+    async def authenticate(self, token: str) -> ApiKey | None:
+        """The live key of this token, else None."""
+        credential = keys.credential(token)
+        if credential is None:
+            return None
+        return await self._runner.read(partial(api_keys.find, credential=credential))
+
+    async def aclose(self) -> None:
+        """Close connections. Safe to call twice."""
+        await self._runner.aclose()
+
+
+def _known(job_id: str) -> str:
+    """A text that is no job id is not asked for: a database may refuse it (NUL) instead of finding nothing."""
+    if not is_id(job_id, "job"):
+        raise job_rows.not_found(job_id)
+    return job_id
+
+
+async def _open_runner(parsed: StoreUrl) -> Runner:
+    if parsed.file is not None:
+        from literesearcher.jobs.sql.sqlite import open_sqlite
+
+        return await open_sqlite(parsed.url, parsed.file, parsed.shown)
+    # Here and not above: asyncpg is an extra.
+    from literesearcher.jobs.sql.postgres import PostgresRunner
+
+    return PostgresRunner(parsed.url, parsed.shown)
+
+
+async def _upgrade(runner: Runner, shown: str) -> None:
+    upgrade = partial(revisions.upgrade, shown=shown)
+    await _starting(runner.write(upgrade))
+
+
+async def _status(runner: Runner, shown: str) -> StoreStatus:
+    revision = await _starting(runner.read(revisions.current))
+    if revision is None:
+        return StoreStatus(shown, None, HEAD, None)
+    level = await _starting(runner.read(revisions.min_level))
+    return StoreStatus(shown, revision, HEAD, level, await _starting(runner.read(revisions.counts)))
+
+
+async def _starting(look: Awaitable[T]) -> T:
+    """What would not go away by waiting means, while opening, that the program must not start."""
+    try:
+        return await look
+    except LiteResearcherError as error:
+        refused = failures.refuse_start(error)
+        if refused is error:
+            raise
+        raise refused from error
