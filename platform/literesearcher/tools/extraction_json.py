@@ -15,6 +15,8 @@ import orjson
 from literesearcher.tools.unicode_text import valid_unicode
 
 _REPAIR_CHARACTERS = 200_000
+_REPAIR_BRACKETS = 2_000
+"""Beyond these repair takes seconds of the event loop, for output that is no extraction."""
 
 
 def read_extraction(text: str) -> dict[str, str] | None:
@@ -48,7 +50,9 @@ def _lenient(text: str) -> Any:
 
 
 def _repaired(text: str) -> Any:
-    return json_repair.loads(text) if len(text) <= _REPAIR_CHARACTERS else None
+    if len(text) > _REPAIR_CHARACTERS or text.count("{") + text.count("[") > _REPAIR_BRACKETS:
+        return None
+    return json_repair.loads(text)
 
 
 def _fields(load: Any, text: str) -> dict[str, str] | None:

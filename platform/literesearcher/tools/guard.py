@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,9 @@ REFUSED_PORTS = frozenset({
 })
 # fmt: on
 """Ports from 1024 up on which databases and control planes answer, not websites."""
+
+
+_AUTHORITY_END = re.compile(r"(?<![:/])[/?#]")
 
 
 class RefusedTarget(CallerError):
@@ -74,7 +78,7 @@ class Guard:
             raise RefusedTarget("only http and https URLs are fetched")
         if not host:
             raise RefusedTarget("the URL has no host")
-        if url.raw_user is not None or url.raw_password is not None:
+        if url.raw_user is not None or url.raw_password is not None or "@" in _AUTHORITY_END.split(text, 1)[0]:
             raise RefusedTarget("the URL holds credentials")
         if port not in (80, 443) and (port is None or port < 1024 or port in REFUSED_PORTS):
             raise RefusedTarget("the port is not one of a website")

@@ -20,6 +20,7 @@ from html_to_markdown import (
 MAX_HTML_CHARACTERS = 10_000_000
 _FALLBACK_CHARACTERS = 2_000_000
 _NEARLY_EMPTY = 200
+_WORD = re.compile(r"\w+")
 _TAG = re.compile(r"<[^<>]*>")
 _SPACES = re.compile(r"[ \t\r\f\v]+")
 _BLANK_LINES = re.compile(r"\n\s*\n+")
@@ -29,11 +30,22 @@ def html_to_text(source: str, base_url: str | None = None) -> tuple[str, str | N
     """Markdown of the page and its title. Links are made absolute by `base_url`."""
     source = source[:MAX_HTML_CHARACTERS]
     markdown, title = _converted(source, base_url)
-    if len(markdown) < _NEARLY_EMPTY:
+    said = _letters(markdown)
+    if said < _NEARLY_EMPTY:
         bare = _bare_text(source[:_FALLBACK_CHARACTERS])
-        if len(bare) > 2 * len(markdown):
+        if _letters(bare) > said:
             markdown = bare
     return markdown, title
+
+
+def _letters(text: str) -> int:
+    """Letters and digits, counted as far as it matters: list marks and table rules are no content."""
+    count = 0
+    for word in _WORD.finditer(text):
+        count += len(word[0])
+        if count >= _NEARLY_EMPTY:
+            break
+    return count
 
 
 def _converted(source: str, base_url: str | None) -> tuple[str, str | None]:
