@@ -6,10 +6,14 @@ Refuses to know: stores, HTTP. `jobs.live_redis` is the same over Redis, between
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
+
+T = TypeVar("T")
 
 QUEUE = "queue"
 """Topic of new or handed-back jobs."""
@@ -79,3 +83,163 @@ class Live(Protocol):
     async def aclose(self) -> None:
         """Let go of everything. Safe to call twice."""
         ...
+
+
+MAX_PENDING_CHARACTERS = 2_000_000
+"""What a follower that does not read may leave lying; beyond it the oldest pieces go (offsets show the gap)."""
+
+
+class RunningText:
+    """The text so far of a job's running turn, from its deltas in order."""
+
+    def __init__(self) -> None:
+        self._first: Delta | None = None
+        self._parts: list[str] = []
+
+    def add(self, delta: Delta) -> bool:
+        """False for a delta of an attempt or turn that is over: what a fenced-out holder still says."""
+        first = self._first
+        if first is not None and (delta.attempt, delta.turn) < (first.attempt, first.turn):
+            return False
+        if first is None or delta.kind == "restarted" or (delta.attempt, delta.turn) != (first.attempt, first.turn):
+            self._first, self._parts = delta, []
+        self._parts.append(delta.text)
+        return True
+
+    def so_far(self) -> Delta | None:
+        """All of it as one delta, None where there is nothing."""
+        text = "".join(self._parts)
+        if self._first is None or not text:
+            return None
+        self._parts = [text]
+        return replace(self._first, text=text, kind="text")
+
+    def finish(self, turn: int) -> bool:
+        """Is this turn, or a later one's end, all there was? A text of a later turn stays."""
+        return self._first is None or self._first.turn <= turn
+
+
+class Follower:
+    """Deltas on their way to one reader; pieces of one turn that wait together come out as one."""
+
+    def __init__(self) -> None:
+        self._pending: deque[Delta] = deque()
+        self._characters = 0
+        self._arrived = asyncio.Event()
+
+    def put(self, delta: Delta) -> None:
+        """Never waits for the reader."""
+        self._pending.append(delta)
+        self._characters += len(delta.text)
+        while self._characters > MAX_PENDING_CHARACTERS and len(self._pending) > 1:
+            self._characters -= len(self._pending.popleft().text)
+        self._arrived.set()
+
+    async def deltas(self) -> AsyncIterator[Delta]:
+        """Without end."""
+        while True:
+            while not self._pending:
+                self._arrived.clear()
+                await self._arrived.wait()
+            yield self._next()
+
+    def _next(self) -> Delta:
+        first = self._pending.popleft()
+        parts = [first.text]
+        end = first.offset + len(first.text)
+        while first.kind == "text" and self._pending and _continues(first, end, self._pending[0]):
+            piece = self._pending.popleft().text
+            parts.append(piece)
+            end += len(piece)
+        self._characters -= end - first.offset
+        return replace(first, text="".join(parts))
+
+
+def _continues(first: Delta, end: int, following: Delta) -> bool:
+    same = (following.turn, following.attempt, following.kind) == (first.turn, first.attempt, "text")
+    return same and following.offset == end
+
+
+class LocalBell:
+    """A bell within one process."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, now or at the next wait."""
+        self._rung.set()
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """True as soon as it rang since the last call."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
+
+
+class LocalLive:
+    """`Live` within one process and one event loop."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, RunningText] = {}
+        self._followers: dict[str, set[Follower]] = {}
+        self._bells: dict[str, set[LocalBell]] = {}
+
+    async def publish(self, delta: Delta) -> None:
+        """Hand it on at once; never waits for a reader."""
+        if self._texts.setdefault(delta.job_id, RunningText()).add(delta):
+            for follower in self._followers.get(delta.job_id, ()):
+                follower.put(delta)
+
+    async def listening(self, job_id: str) -> bool:
+        """Does anyone follow the job in this process?"""
+        return job_id in self._followers
+
+    @asynccontextmanager
+    async def follow(self, job_id: str) -> AsyncIterator[AsyncIterator[Delta]]:
+        """The running turn's text so far, then what comes."""
+        follower = Follower()
+        text = self._texts.get(job_id)
+        so_far = text.so_far() if text is not None else None
+        if so_far is not None:
+            follower.put(so_far)
+        with _among(self._followers, job_id, follower):
+            yield follower.deltas()
+
+    async def finish(self, job_id: str, turn: int) -> None:
+        """Forget the turn's text."""
+        text = self._texts.get(job_id)
+        if text is not None and text.finish(turn):
+            del self._texts[job_id]
+
+    async def ring(self, topic: str) -> None:
+        """Ring every bell on the topic."""
+        for bell in self._bells.get(topic, ()):
+            bell.ring()
+
+    @asynccontextmanager
+    async def listen(self, topic: str) -> AsyncIterator[Bell]:
+        """A bell that hears every ring from now on."""
+        bell = LocalBell()
+        with _among(self._bells, topic, bell):
+            yield bell
+
+    async def aclose(self) -> None:
+        """Forget all texts."""
+        self._texts.clear()
+
+
+@contextmanager
+def _among(groups: dict[str, set[T]], name: str, member: T) -> Iterator[None]:
+    """In the group while inside; empty groups are not kept."""
+    groups.setdefault(name, set()).add(member)
+    try:
+        yield
+    finally:
+        groups[name].discard(member)
+        if not groups[name]:
+            del groups[name]
