@@ -15,6 +15,7 @@ from literesearcher.orchestrator.model_call import DEADLINE_SLACK_SECONDS, failu
 from literesearcher.research.commands import CallTool, Respond
 from literesearcher.research.events import EffectFailed, ToolCompleted
 from literesearcher.research.messages import Profile
+from literesearcher.research.opening import tool_message
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 from literesearcher.tools.port import ToolRequest, ToolResult, Tools
@@ -81,7 +82,7 @@ class ToolCalls:
         )
 
     async def _tokens(self, text: str) -> int | None:
-        message = f"<tool_response>\n{text}\n</tool_response>"
+        message = tool_message(text).content
         if len(message) <= INLINE_CHARACTERS:
             return self._engine.count_tokens(message)
         if self._engine.count_tokens("") is None:

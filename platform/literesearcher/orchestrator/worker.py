@@ -1,7 +1,8 @@
 """The worker: claims jobs and drives many of them at once in one event loop, one task a job.
 
-Owns: how many run, when to look for more, what becomes of a job whose driver returns or raises, and the drain.
-Refuses to know: what a step of a job is (`driver`), how leases are renewed (`heartbeat`).
+Owns: how many run, when to look for more, one job by name, and the drain.
+Refuses to know: what becomes of a held job (`attendant`), what a step of it is (`driver`), how leases are renewed
+(`heartbeat`).
 Above: the CLI's wiring. Below: the job store, the engine, the tools.
 """
 
@@ -14,21 +15,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from literesearcher.engine.port import Engine
-from literesearcher.errors import BoundaryError, DurabilityError, UnfoldableEvent
+from literesearcher.errors import BoundaryError, UnfoldableEvent
 from literesearcher.jobs.live import QUEUE, Bell, Live
-from literesearcher.jobs.model import ENDED, SUPPORTED_SCHEMA, Claim, Job
+from literesearcher.jobs.model import ENDED, Claim, Job
 from literesearcher.jobs.ports import Store
-from literesearcher.orchestrator.driver import Driver, Outcome
+from literesearcher.orchestrator.attendant import Attendant
+from literesearcher.orchestrator.driver import Outcome
 from literesearcher.orchestrator.faults import Faults, NoFaults
 from literesearcher.orchestrator.heartbeat import Heartbeat
-from literesearcher.orchestrator.journal import JobJournal
 from literesearcher.orchestrator.lease import Lease
-from literesearcher.orchestrator.model_call import ModelCalls
 from literesearcher.orchestrator.retention import purge_forever
-from literesearcher.orchestrator.tool_call import ToolCalls
 from literesearcher.settings.sections import EngineSection, OrchestratorSection, ResearchSection
 from literesearcher.timing.clock import Clock
-from literesearcher.timing.retry import RetryPolicy
 from literesearcher.tools.port import Tools
 
 LOG = logging.getLogger("literesearcher.orchestrator")
@@ -57,50 +55,65 @@ class Orchestrator:
     ) -> None:
         self._store = store
         self._live = live
-        self._engine = engine
-        self._tools = tools
         self._section = orchestrator
         self._research = research
-        self._engine_section = engine_section
         self._clock = clock
         self._worker_id = worker_id
-        self._faults = faults or NoFaults()
-        self._attempt_settings = dict(attempt_settings or {})
         self._held = Heartbeat(store=store, live=live, clock=clock, lease_seconds=orchestrator.lease_seconds)
+        self._attendant = Attendant(
+            store=store,
+            live=live,
+            engine=engine,
+            tools=tools,
+            engine_section=engine_section,
+            clock=clock,
+            worker_id=worker_id,
+            faults=faults or NoFaults(),
+            attempt_settings=dict(attempt_settings or {}),
+            held=self._held,
+        )
         self._jobs: dict[asyncio.Task[Outcome], Lease] = {}
+        """Those that `run` claimed; `run_job` keeps its own."""
+        self._callers = 0
+        self._heart: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._died: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve the queue until `stop`, then drain: each running job finishes the effect it is in, within the grace
         period, and is handed back. Cancelling `run` is the hard stop: effects are closed, jobs handed back."""
-        async with self._beside(purge=True):
-            async with self._live.listen(QUEUE) as bell:
-                pump = self._spawn(self._look_when_rung(bell))
-                stopper = self._spawn(self._look_when_set(stop))
-                try:
+        async with self._beating():
+            beside = [self._spawn(self._look_when_set(stop))]
+            days = self._research.retention_days
+            if days is not None:
+                beside.append(self._spawn(purge_forever(self._store, clock=self._clock, days=days)))
+            try:
+                async with self._live.listen(QUEUE) as bell:
+                    beside.append(self._spawn(self._look_when_rung(bell)))
                     while not stop.is_set():
                         self._look.clear()
                         await self._claim()
                         self._check()
                         await self._look.wait()
                         self._check()
-                finally:
-                    pump.cancel()
-                    stopper.cancel()
-            await self._drain()
+                await self._drain()
+            finally:
+                for task in beside:
+                    task.cancel()
+                await self._close(dict(self._jobs))
 
     async def run_job(
         self, job_id: str, *, tenant_id: str = "default", on_wait: Callable[[float], None] | None = None
     ) -> Job:
-        """Drive that one job to its end and return it; an ended job is returned as it is.
+        """Drive that one job to its end and return it; an ended job is returned as it is. Many may run at once.
 
         While another process holds it, waits for its lease to run out or for the job to end; `on_wait` is called with
         the seconds after which a dead holder's lease has surely run out (0.0: the holder is alive). `NotFound` for
-        an unknown job, `UnfoldableEvent` for one that only a newer program can go on with.
+        an unknown job, `UnfoldableEvent` for one that only a newer program can go on with. Cancelled, it closes the
+        running effect and hands the job back.
         """
-        async with self._beside(purge=False):
-            waiting_since: float | None = None
+        waiting_since: float | None = None
+        async with self._beating():
             while True:
                 job = await self._store.get(tenant_id, job_id)
                 if job.status in ENDED:
@@ -111,21 +124,24 @@ class Orchestrator:
                 )
                 if claims:
                     waiting_since = None
-                    await self._see_through(self._start(claims[0], until=asked + self._section.lease_seconds))
+                    await self._see_through(claims[0], until=asked + self._section.lease_seconds)
                     continue
                 if job.status == "queued":
                     await self._refuse_unfoldable(job_id)
                 waiting_since = asked if waiting_since is None else waiting_since
-                left = max(0.0, self._section.lease_seconds - (asked - waiting_since))
                 if on_wait is not None:
-                    on_wait(left)
+                    on_wait(max(0.0, self._section.lease_seconds - (asked - waiting_since)))
                 await self._clock.sleep(self._section.poll_seconds)
 
-    async def _see_through(self, task: asyncio.Task[Outcome]) -> None:
-        await asyncio.wait([task])
+    async def _see_through(self, claim: Claim, *, until: float) -> None:
+        lease, task = self._start(claim, until=until)
+        try:
+            await asyncio.wait([task])
+        finally:
+            await self._close({task: lease})
         self._check()
         if not task.cancelled() and task.exception() is None and task.result() == "unfoldable":
-            raise UnfoldableEvent("the job was written by a newer version of the program")
+            raise UnfoldableEvent(f"job {claim.job.id} was written by a newer version of the program")
 
     async def _refuse_unfoldable(self, job_id: str) -> None:
         for envelope in await self._store.read(job_id):
@@ -143,75 +159,15 @@ class Orchestrator:
             LOG.warning("no jobs could be claimed: %s", error.message)
             return
         for claim in claims:
-            self._start(claim, until=until)
+            lease, task = self._start(claim, until=until)
+            self._jobs[task] = lease
 
-    def _start(self, claim: Claim, *, until: float) -> asyncio.Task[Outcome]:
+    def _start(self, claim: Claim, *, until: float) -> tuple[Lease, asyncio.Task[Outcome]]:
         lease = Lease(claim, until=until)
-        lease.task = task = asyncio.create_task(self._attend(lease))
-        self._jobs[task] = lease
+        lease.task = task = asyncio.create_task(self._attendant.attend(lease), name=claim.job.id)
         self._held.add(lease)
         task.add_done_callback(self._job_done)
-        return task
-
-    async def _attend(self, lease: Lease) -> Outcome:
-        """One job from claim to outcome, with what watches over it."""
-        watchers = [self._spawn(self._held.watch(lease)), self._spawn(self._held.await_deadline(lease))]
-        try:
-            self._faults.reach("after_claim", lease.job_id)
-            outcome = await self._outcome(lease, self._driver(lease))
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-            self._held.remove(lease)
-        if outcome in ("handed_back", "unfoldable"):
-            await self._release(lease, requires_schema=SUPPORTED_SCHEMA + 1 if outcome == "unfoldable" else None)
-        return outcome
-
-    async def _outcome(self, lease: Lease, driver: Driver) -> Outcome:
-        """The border of one job: whatever happens in it, the worker goes on."""
-        try:
-            try:
-                return await driver.run()
-            except (DurabilityError, BoundaryError):
-                raise
-            except Exception as error:
-                LOG.exception("job %s failed on the platform itself", lease.job_id)
-                await driver.break_off(error)
-                return "ended"
-        except UnfoldableEvent as error:
-            LOG.warning("job %s is left to a newer program: %s", lease.job_id, error.message)
-            return "unfoldable"
-        except DurabilityError as error:
-            LOG.info("job %s is dropped: %s", lease.job_id, error.message)
-            return "lost"
-        except BoundaryError as error:
-            # Not handed back: the lease running out keeps the next try some seconds away from a store in trouble.
-            LOG.error("job %s is let go, its journal cannot be written: %s", lease.job_id, error.message)
-            return "lost"
-
-    def _driver(self, lease: Lease) -> Driver:
-        return Driver(
-            lease=lease,
-            journal=JobJournal(store=self._store, live=self._live, clock=self._clock, lease=lease),
-            models=ModelCalls(
-                engine=self._engine, section=self._engine_section, live=self._live, clock=self._clock, lease=lease
-            ),
-            tools=ToolCalls(tools=self._tools, engine=self._engine, clock=self._clock, lease=lease),
-            engine=self._engine,
-            policy=RetryPolicy(tries=self._engine_section.tries),
-            clock=self._clock,
-            faults=self._faults,
-            worker=self._worker_id,
-            settings=self._attempt_settings,
-        )
-
-    async def _release(self, lease: Lease, *, requires_schema: int | None = None) -> None:
-        try:
-            await self._store.release(lease.job_id, lease.fence, requires_schema=requires_schema)
-        except BoundaryError as error:
-            LOG.warning("job %s could not be handed back, its lease will run out: %s", lease.job_id, error.message)
-            return
-        await self._live.ring(QUEUE)
+        return lease, task
 
     async def _drain(self) -> None:
         if not self._jobs:
@@ -227,24 +183,28 @@ class Orchestrator:
             timer.cancel()
         self._check()
 
+    async def _close(self, jobs: dict[asyncio.Task[Outcome], Lease]) -> None:
+        """Whatever still runs is closed and handed back; nothing is, where this worker is taken to be dead."""
+        left = {task: lease for task, lease in jobs.items() if not task.done()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._died is None:
+            await asyncio.gather(*(self._attendant.release(lease) for lease in left.values()))
+
     @contextlib.asynccontextmanager
-    async def _beside(self, *, purge: bool) -> AsyncIterator[None]:
-        """Heartbeat and purge beside the body; at its end, whatever still runs is closed and handed back."""
-        beside = [self._spawn(self._held.beat_forever())]
-        days = self._research.retention_days
-        if purge and days is not None:
-            beside.append(self._spawn(purge_forever(self._store, clock=self._clock, days=days)))
+    async def _beating(self) -> AsyncIterator[None]:
+        """One heartbeat for all jobs, however many callers there are."""
+        self._callers += 1
+        if self._heart is None:
+            self._heart = self._spawn(self._held.beat_forever())
         try:
             yield
         finally:
-            for task in beside:
-                task.cancel()
-            running = dict(self._jobs)
-            for job in running:
-                job.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            if self._died is None:
-                await asyncio.gather(*(self._release(lease) for lease in running.values()))
+            self._callers -= 1
+            if not self._callers:
+                self._heart.cancel()
+                self._heart = None
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -259,10 +219,10 @@ class Orchestrator:
 
     def _job_done(self, task: asyncio.Task[Outcome]) -> None:
         """A job that could not even be ended stays in the store, and its lease runs out; the worker goes on."""
-        lease = self._jobs.pop(task)
+        self._jobs.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             if isinstance(error, Exception):
-                LOG.error("job %s could not be ended", lease.job_id, exc_info=error)
+                LOG.error("job %s could not be ended", task.get_name(), exc_info=error)
             else:
                 self._died = self._died or error
         self._look.set()
