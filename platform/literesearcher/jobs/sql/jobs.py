@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from literesearcher.errors import Conflict, NotFound
-from literesearcher.jobs import pages
+from literesearcher.jobs import lifecycle, pages
 from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
 from literesearcher.jobs.sql import rows
 from literesearcher.jobs.sql.schema import IDEMPOTENCY_SECONDS, events, idempotency, inbox, insert_new, jobs, unix_now
@@ -72,7 +72,7 @@ def create(conn: Connection, new: NewJob, job_id: str) -> tuple[Job, bool]:
         events=[new.created],
     )
     conn.execute(_INSERT_EVENTS, first)
-    return rows.created_job(new, job_id), True
+    return lifecycle.created_job(new, job_id), True
 
 
 def _claim_key(conn: Connection, new: NewJob, job_id: str) -> str | None:

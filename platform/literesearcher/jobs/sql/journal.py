@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import Connection, Update, bindparam, case, delete, func, insert, select, update
 
 from literesearcher.errors import DurabilityError, LeaseLost, SequenceConflict
+from literesearcher.jobs import lifecycle
 from literesearcher.jobs.model import ENDED, Envelope, Job, Letter
 from literesearcher.jobs.sql import rows
 from literesearcher.jobs.sql.jobs import not_found
@@ -103,7 +104,7 @@ class Append:
                 seq=row["seq"],
                 type=row["type"],
                 version=row["version"],
-                at=rows.instant(row["at"]),
+                at=lifecycle.instant(row["at"]),
                 attempt=row["attempt"],
                 fence=row["fence"],
                 event=event,

@@ -6,13 +6,14 @@ Refuses to know: statements and transactions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from literesearcher.errors import UnfoldableEvent
-from literesearcher.jobs.model import ApiKey, Envelope, Job, NewJob
+from literesearcher.jobs.lifecycle import ended_fields, instant
+from literesearcher.jobs.model import ApiKey, Envelope, Job
 from literesearcher.jobs.sql import schema
 from literesearcher.research import codec
 from literesearcher.research.events import Event, JobEnded
@@ -25,11 +26,6 @@ JOB_COLUMNS = (
 _e = schema.events.c
 EVENT_COLUMNS = (_e.job_id, _e.seq, _e.type, _e.version, _e.at, _e.attempt, _e.fence, _e.payload)
 KEY_COLUMNS = tuple(schema.api_keys.c)
-
-
-def instant(seconds: float) -> datetime:
-    """Aware UTC; microseconds survive the round trip through double precision."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _instant_or_none(seconds: float | None) -> datetime | None:
@@ -58,32 +54,6 @@ def job(row: Any) -> Job:
         attempt=row.attempt,
         last_seq=row.last_seq,
         **ended,
-    )
-
-
-def ended_fields(event: JobEnded) -> dict[str, Any]:
-    """The fields of a Job that its end fills, beside status, stop_reason and ended_at."""
-    return {
-        "output_text": event.output_text,
-        "citations": event.citations,
-        "usage": event.usage,
-        "error_code": event.error_code,
-        "error_message": event.error_message,
-    }
-
-
-def created_job(new: NewJob, job_id: str) -> Job:
-    """The job that a NewJob becomes, as the row just written would give it."""
-    return Job(
-        id=job_id,
-        tenant_id=new.tenant_id,
-        status="queued",
-        input=new.created.input,
-        created_at=new.created_at,
-        deadline_at=instant(new.created.deadline_at),
-        metadata=dict(new.metadata),
-        priority=new.priority,
-        last_seq=1,
     )
 
 
