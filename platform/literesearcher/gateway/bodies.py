@@ -14,6 +14,9 @@ from starlette.requests import Request
 from literesearcher.errors import CallerError
 from literesearcher.gateway.problems import InvalidFields
 
+_EMPTY = "application/octet-stream"
+"""What some clients say of a body that they do not send. No page's form can say it."""
+
 W = TypeVar("W", bound=BaseModel)
 
 _SHOWN_ERRORS = 20
@@ -25,7 +28,7 @@ def check_json_type(request: Request, *, body_required: bool) -> None:
     can send is refused by its type."""
     kinds = request.headers.getlist("content-type")
     empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
-    if not kinds and not body_required and empty:
+    if not body_required and empty and kinds in ([], [_EMPTY]):
         return
     media, _, parameters = (kinds[0] if len(kinds) == 1 else "").partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()

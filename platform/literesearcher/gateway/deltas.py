@@ -43,10 +43,12 @@ class LiveText:
         elif envelope.type == _OPENS:
             turn = int(envelope.payload.get("turn", 0))
             void = turn in (self._void, self._turn)
+            said = self._announced == (turn, envelope.attempt) and self._sent == 0
             self._turn, self._attempt, self._sent, self._void = turn, envelope.attempt, 0, None
-            self._announced = None
-            if void:
+            if void and not said:
                 return self._restarted(envelope.job_id, turn, envelope.attempt)
+            if not void:
+                self._announced = None
         return None
 
     def admit(self, delta: Delta) -> Delta | None:

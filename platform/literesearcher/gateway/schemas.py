@@ -1,7 +1,8 @@
 """The request body of POST /v1/research: names, types and ranges, closed to unknown fields.
 
 Owns: the shape of the wish, as OpenAPI shows it. What a job is made of it, and what text it may hold, is
-`jobs.intake`'s. Nothing is converted: a number in quotes is no number.
+`jobs.intake`'s; the ranges are the same there (a test holds them together). Nothing is converted: a number in quotes
+is no number.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class LimitsWish(Wish):
     max_turns: int | None = Field(None, ge=1, le=1000, description="Model turns.")
     max_tool_calls: int | None = Field(None, ge=1, le=10_000)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000_000, description="Prompt and generated tokens of the job.")
-    timeout_seconds: float | None = Field(None, gt=0, le=604_800, description="From creation; downtime counts.")
+    timeout_seconds: float | None = Field(None, ge=0.001, le=604_800, description="From creation; downtime counts.")
     max_new_tokens: int | None = Field(None, ge=1, le=131_072, description="New tokens of one turn.")
     context_length: int | None = Field(None, ge=2048, le=1_048_576, description="Tokens of context to use at most.")
 
@@ -50,11 +51,11 @@ class SamplingWish(Wish):
     """How the model is sampled; what is left out is as the model was published."""
 
     temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: float | None = Field(None, ge=1e-6, le=1)
     top_k: int | None = Field(None, ge=-1, le=1_000_000, description="-1 or 0: no limit.")
     min_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    repetition_penalty: float | None = Field(None, ge=1e-6, le=10)
     seed: int | None = Field(None, ge=0, le=2**63 - 1)
     logprobs: bool | None = Field(None, description="Keep the log probabilities of the generated tokens.")
 

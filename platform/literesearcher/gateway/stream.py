@@ -59,6 +59,7 @@ class JobStream:
         self._wake = asyncio.Event()
         self._look = True
         self._rang = False
+        self._over = False
         self._backlog = Backlog()
         self._text = LiveText()
         self._seq = 0
@@ -73,11 +74,13 @@ class JobStream:
                 try:
                     await self._follow(job, emit)
                 finally:
+                    # The flag too: before Python 3.12 `asyncio.wait_for`, which a bell may use, can lose a cancellation.
+                    self._over = True
                     for ear in ears:
                         ear.cancel()
 
     async def _hear_bell(self, bell: Bell) -> None:
-        while True:
+        while not self._over:
             self._rang = await bell.wait(self._pace.poll_seconds) or self._rang
             self._look = True
             self._wake.set()

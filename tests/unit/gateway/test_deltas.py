@@ -84,6 +84,15 @@ class TestRestart:
         assert live.admit(text(2, 0, "old", attempt=1)) is None
         assert live.admit(text(2, 0, "new", attempt=2)) == text(2, 0, "new", attempt=2)
 
+    def test_it_is_said_once_also_where_live_text_is_ahead_of_the_journal(self) -> None:
+        live = LiveText()
+        live.see(started(2))
+        live.admit(text(2, 0, "half"))
+        assert live.admit(restarted(2, 2)) == restarted(2, 2)
+        live.see(envelope("effect.unknown", 2, turn=2, intent_type="turn.started"))
+        assert live.see(started(2, attempt=2)) is None
+        assert live.admit(text(2, 0, "new", attempt=2)) == text(2, 0, "new", attempt=2)
+
     def test_a_tool_that_a_crash_cut_off_restarts_no_turn(self) -> None:
         live = LiveText()
         live.see(started(2))
