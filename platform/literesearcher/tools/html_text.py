@@ -33,7 +33,7 @@ def html_to_text(source: str, base_url: str | None = None) -> tuple[str, str | N
     said = _letters(markdown)
     if said < _NEARLY_EMPTY:
         bare = _bare_text(source[:_FALLBACK_CHARACTERS])
-        if _letters(bare) > said:
+        if _letters(bare) > 2 * said:
             markdown = bare
     return markdown, title
 
@@ -72,7 +72,7 @@ def _without_front_matter(content: str) -> str:
 
 
 def _bare_text(source: str) -> str:
-    for tag in ("script", "style", "noscript", "template"):
+    for tag in ("script", "style", "noscript", "template", "title"):
         source = _without_elements(source, tag)
     text = html.unescape(_TAG.sub(" ", source))
     return _BLANK_LINES.sub("\n\n", _SPACES.sub(" ", text)).strip()
