@@ -74,7 +74,7 @@ class JobStream:
                 try:
                     await self._follow(job, emit)
                 finally:
-                    # The flag too: before Python 3.12 `asyncio.wait_for`, which a bell may use, can lose a cancellation.
+                    # The flag too: a bell may use `asyncio.wait_for`, which before Python 3.12 can lose a cancellation.
                     self._over = True
                     for ear in ears:
                         ear.cancel()
