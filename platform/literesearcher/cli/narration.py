@@ -8,6 +8,7 @@ from __future__ import annotations
 from literesearcher.cli.terminal_text import one_line, printable
 from literesearcher.jobs.model import Envelope, Job
 from literesearcher.research import events as ev
+from literesearcher.research.parsing import parse_turn
 
 NO_LANGUAGE_MODEL = "no language model wrote this: the extractive engine quotes the passage that scores best"
 THOUGHT_WIDTH = 160
@@ -42,7 +43,7 @@ def tell(envelope: Envelope) -> list[str]:
         case ev.TurnStarted(kind="context_answer"):
             return [f"turn {event.turn}: the context is full; asking for the answer now"]
         case ev.TurnCompleted(kind="turn"):
-            thought = thought_of(event.text)
+            thought = parse_turn(event.text, opened_thought=event.opened_thought).thought
             return [f"turn {event.turn}: {one_line(thought, THOUGHT_WIDTH)}"] if thought else [f"turn {event.turn}"]
         case ev.ToolStarted():
             return _targets(event)
@@ -58,14 +59,6 @@ def tell(envelope: Envelope) -> list[str]:
             return ["the job's time is over"]
         case _:
             return []
-
-
-def thought_of(text: str) -> str:
-    """The thought that a turn opens with, whether or not the server's template wrote its opening tag."""
-    head, closed, _ = text.partition("</think>")
-    if not closed and "<think>" not in head:
-        head = head.partition("<tool_call>")[0].partition("<answer>")[0]
-    return head.replace("<think>", "").strip()
 
 
 def _targets(event: ev.ToolStarted) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -16,6 +16,10 @@ from literesearcher.cli.terminal_text import one_line
 from literesearcher.jobs.live import Delta
 from literesearcher.jobs.model import Envelope
 from literesearcher.research import events as ev
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 
 class Progress(Protocol):
@@ -91,18 +95,18 @@ class PlainProgress:
 class ScreenProgress:
     """The same lines, above a status line that moves: what goes on, the text as it comes, time, tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._tally = Tally()
         self._start = time.monotonic()
         self._text = ""
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console = console or Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._live = Live(self, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
-    def __rich__(self) -> object:
+    def __rich__(self) -> Text:
         """The status line, drawn anew at each refresh."""
         from rich.text import Text
 
@@ -115,7 +119,7 @@ class ScreenProgress:
 
     def say(self, line: str) -> None:
         """A line above the status line."""
-        self._console.print(line, soft_wrap=True)
+        self._console.print(line, soft_wrap=True, markup=False)
 
     def event(self, envelope: Envelope) -> None:
         """The event's lines; the live text of a finished turn goes."""
@@ -123,7 +127,7 @@ class ScreenProgress:
         if isinstance(envelope.event, ev.TurnCompleted):
             self._text = ""
         for line in tell(envelope):
-            self._console.print(line, style=None if line.startswith("turn") else "dim", soft_wrap=True)
+            self._console.print(line, style=None if line.startswith("turn") else "dim", soft_wrap=True, markup=False)
 
     def delta(self, delta: Delta) -> None:
         """Live text takes its place at its offset, so that a repeated piece does no harm."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from literesearcher.cli.narration import conclude, duration, tell, thought_of
+from literesearcher.cli.narration import conclude, duration, tell
 from literesearcher.jobs.model import Envelope, Job
 from literesearcher.research import events as ev
 from literesearcher.research.events import STATUS_BY_STOP_REASON
@@ -35,18 +35,9 @@ def job(**changes: object) -> Job:
     return Job(**(values | changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("text", "thought"),
-    [
-        ("<think>\nlook it up\n</think>\n<tool_call>\n{}\n</tool_call>", "look it up"),
-        ("look it up\n</think>\n<answer>42</answer>", "look it up"),
-        ("<answer>42</answer>", ""),
-        ("<think>\nnever closed", "never closed"),
-        ("<think>it says <answer> here</think><answer>x</answer>", "it says <answer> here"),
-    ],
-)
-def test_the_thought_is_found_in_every_form_of_a_turn(text: str, thought: str):
-    assert thought_of(text) == thought
+def test_a_turn_is_told_by_its_thought_alone():
+    assert tell(envelope(turn("<think>\nlook it up\n</think>\n<answer>secret 42</answer>"))) == ["turn 1: look it up"]
+    assert tell(envelope(turn("<answer>42</answer>"))) == ["turn 1"]
 
 
 def test_queries_pages_and_results_are_told():
