@@ -67,3 +67,12 @@ class TestOpenAIChat(OpenAIContract):
 
 class TestOpenAIChatAlwaysStreamed(OpenAIContract):
     stream = "always"
+
+
+class TestOpenAICompletions(OpenAIContract):
+    endpoint = "completions"
+
+
+class TestOpenAICompletionsAlwaysStreamed(OpenAIContract):
+    endpoint = "completions"
+    stream = "always"

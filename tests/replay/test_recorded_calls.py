@@ -97,10 +97,12 @@ def faithful(report: dict[str, Any]) -> None:
         assert case["answers"] == 1
 
 
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-async def test_every_tool_text_comes_back_to_the_byte(rollouts: Path, streamed: bool) -> None:
+async def test_every_tool_text_comes_back_to_the_byte(rollouts: Path, streamed: bool, endpoint: str) -> None:
     cases = load(rollouts)
-    async with ReplayServer(cases) as server, parts(server) as (engine, tools):
+    # Without an opened thought a completion begins with `<think>` as a chat answer does.
+    async with ReplayServer(cases) as server, parts(server, endpoint=endpoint, opens_thought=False) as (engine, tools):
         for case in cases:
             await replay(case, engine, tools, streamed=streamed)
         faithful(server.book.report())

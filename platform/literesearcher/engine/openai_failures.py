@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 
 from literesearcher.errors import BoundaryError, LiteResearcherError, PromptTooLong
+from literesearcher.timing.retry import retry_after_seconds
 
 _EXCERPT = 300
 _TOO_LONG = re.compile(
@@ -40,7 +40,7 @@ def from_status(
         return BoundaryError(said, code="engine_timeout", transient=True)
     if status in (429, 503, 529):
         return BoundaryError(
-            said, code="engine_busy", transient=True, retry_after=_retry_after(headers.get("Retry-After"), now)
+            said, code="engine_busy", transient=True, retry_after=retry_after_seconds(headers.get("Retry-After"), now)
         )
     if status == 413 or (status in (400, 422) and _TOO_LONG.search(words)):
         return PromptTooLong(said)
@@ -94,16 +94,3 @@ def excerpt(body: bytes, secret: str | None) -> str:
     found = re.search(r'"(?:message|detail|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
     words = found.group(1) if found else text
     return " ".join(re.sub(r"[\x00-\x1f\x7f]|\\[nrt]", " ", words).split())[:_EXCERPT]
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

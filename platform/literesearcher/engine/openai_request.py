@@ -15,6 +15,7 @@ import orjson
 
 from literesearcher.engine.port import GenerationRequest
 from literesearcher.research.messages import Sampling
+from literesearcher.research.rendering import render
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,6 @@ class Dialect:
         if self.endpoint == "chat":
             prompt = b'"messages":[' + b",".join([message.wire for message in request.messages]) + b"]"
         else:
-            from literesearcher.research.rendering import render
-
             prompt = b'"prompt":' + orjson.dumps(render(request.messages, self.opens_thought))
         options = self._options(request.sampling)
         options["max_tokens"] = request.max_tokens

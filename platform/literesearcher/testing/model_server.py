@@ -122,7 +122,7 @@ class ModelServer:
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         self.paths.append(request.path)
-        if isinstance(act := self.acts[0], RefuseFields):
+        while isinstance(act := self.acts[0], RefuseFields):
             if any(name in body for name in act.names):
                 return _json({"error": {"message": act.words}}, status=400)
             self.acts.popleft()
