@@ -19,7 +19,8 @@ class Crash(BaseException):
 
 
 class CrashAt:
-    """Die at the `n`th hit (from 1) of `point`. With `kill`, the whole process dies by SIGKILL.
+    """Die at the `n`th hit (from 1) of `point`; whoever reaches any point after that is dead too. With `kill`, the
+    whole process dies by SIGKILL.
 
     `hits` counts every point, so that a run with `n=0` (never) tells how many crashes a job can be given.
     """
@@ -28,12 +29,14 @@ class CrashAt:
         self.point = point
         self.n = n
         self.kill = kill
+        self.dead = False
         self.hits: Counter[str] = Counter()
 
     def reach(self, point: FaultPoint, job_id: str) -> None:
         """Count, and die when it is time."""
         self.hits[point] += 1
-        if point != self.point or self.hits[point] != self.n:
+        self.dead = self.dead or (point == self.point and self.hits[point] == self.n)
+        if not self.dead:
             return
         if self.kill:
             os.kill(os.getpid(), signal.SIGKILL)
