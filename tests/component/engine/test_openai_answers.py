@@ -228,7 +228,7 @@ async def test_each_status_has_its_meaning(bench, status, code, transient) -> No
 
 @pytest.mark.parametrize(
     ("header", "low", "high"),
-    [("3", 3, 3), ("0.5", 0.5, 0.5), ("-4", 0, 0), ("Wed, 21 Oct 2037 07:28:00 GMT", 1e6, 1e10), ("soon", None, None)],
+    [("3", 3, 3), ("0", 0, 0), ("-4", None, None), ("Wed, 21 Oct 2037 07:28:00 GMT", 1e6, 1e10), ("soon", None, None)],
 )
 async def test_retry_after_in_seconds_and_as_a_date(bench, header, low, high) -> None:
     with pytest.raises(BoundaryError) as caught:
