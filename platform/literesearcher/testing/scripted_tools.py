@@ -87,7 +87,8 @@ class ScriptedTools:
 
 def _rendered(world: World, request: ToolRequest) -> ToolResult:
     if request.name == "search":
-        found = [_search_item(world, query, request) for query in search_queries(request.arguments)]
+        seen: set[str] = set()
+        found = [_search_item(world, query, request, seen) for query in search_queries(request.arguments)]
         return ToolResult(formatting.join_searches([item.text for item in found], request.profile), found)
     if request.name == "visit":
         urls, goal = visit_pages(request.arguments)
@@ -96,8 +97,10 @@ def _rendered(world: World, request: ToolRequest) -> ToolResult:
     return ToolResult(f"Error: Tool {request.name} not found")
 
 
-def _search_item(world: World, query: str, request: ToolRequest) -> ToolItem:
-    results = world.searches.get(query)
+def _search_item(world: World, query: str, request: ToolRequest, seen: set[str]) -> ToolItem:
+    results = world.searches.get(query, ())
+    if request.profile == "training":
+        results = formatting.for_training(results, seen)
     if not results:
         return ToolItem("search", query, ok=True, status="none", results=[], text=formatting.no_results_text(query))
     return ToolItem(

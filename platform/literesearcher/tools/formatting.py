@@ -80,6 +80,11 @@ def join_pages(texts: Sequence[str]) -> str:
     return PAGE_JOIN.join(texts).strip()
 
 
-def fits_training(result: SearchResult) -> bool:
-    """Training left out results whose Markdown link would not parse."""
-    return ")" not in result.link and "]" not in result.title
+def for_training(results: Sequence[SearchResult], seen: set[str]) -> list[SearchResult]:
+    """What training listed: no link twice in a call (`seen` grows), none whose Markdown would not parse."""
+    kept = []
+    for result in results:
+        if ")" not in result.link and "]" not in result.title and result.link not in seen:
+            seen.add(result.link)
+            kept.append(result)
+    return kept

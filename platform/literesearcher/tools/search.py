@@ -101,7 +101,7 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
     answer = outcome.found.value
     results: Sequence[SearchResult] = answer.results
     if profile == "training":
-        results = _for_training(results, seen)
+        results = formatting.for_training(results, seen)
     listed = bool(results) or (answer.listed and profile == "inference")
     return ToolItem(
         kind="search",
@@ -115,12 +115,3 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
         fetched_at=outcome.found.at,
         elapsed_seconds=outcome.elapsed_seconds,
     )
-
-
-def _for_training(results: Sequence[SearchResult], seen: set[str]) -> list[SearchResult]:
-    kept = []
-    for result in results:
-        if formatting.fits_training(result) and result.link not in seen:
-            seen.add(result.link)
-            kept.append(result)
-    return kept
