@@ -1,4 +1,4 @@
-"""`make research Q=…` hands the question over as typed; a machine that lacks something hears the sentence that helps."""
+"""`make research Q=…` hands the question over as typed; a machine that lacks something hears what helps."""
 
 from __future__ import annotations
 
