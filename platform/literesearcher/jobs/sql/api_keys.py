@@ -1,4 +1,8 @@
-"""API keys in SQL: synchronous operations, each one transaction. The token's form is `jobs.keys`'s."""
+"""API keys in SQL: synchronous operations over one connection, each one transaction.
+
+Owns: that a token is inserted once, and that an unknown key takes the path of a known one. Refuses to know: the
+token's form (`jobs.keys`).
+"""
 
 from __future__ import annotations
 

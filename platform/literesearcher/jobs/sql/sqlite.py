@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -101,13 +102,14 @@ def _prepare(connection: Any, _record: Any) -> None:
 def _enter_wal(connection: sqlite3.Connection) -> None:
     """WAL stays with the file. The change to it fails at once where another process is just making it too."""
     give_up = time.monotonic() + BUSY_SECONDS
+    pause = threading.Event()
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
             if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
                 raise
-            time.sleep(0.01)
+            pause.wait(0.01)
 
 
 def _begin_immediate(connection: Connection) -> None:
