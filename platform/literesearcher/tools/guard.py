@@ -38,6 +38,8 @@ REFUSED_PORTS = frozenset({
 """Ports from 1024 up on which databases and control planes answer, not websites."""
 
 
+_REMEMBERED_SECONDS = 60.0
+_REMEMBERED_HOSTS = 4096
 _AUTHORITY_END = re.compile(r"(?<![:/])[/?#]")
 
 
@@ -61,6 +63,7 @@ class Guard:
         self._resolve = resolve or self._ask_system
         self._allowed = address_allowed
         self._seconds = resolve_seconds
+        self._passed: dict[str, float] = {}
 
     def target(self, text: str) -> URL:
         """The URL as it may be opened, judged by its text alone. Raises `RefusedTarget`."""
@@ -125,11 +128,18 @@ class Guard:
     async def check_for_remote_reader(self, text: str) -> URL:
         """For a reader elsewhere that opens the URL itself: a name that resolves here must be public.
 
-        One that does not resolve here passes: the reader's network is not ours, and it may know more names.
+        One that does not resolve here passes: the reader's network is not ours, and it may know more names. A host
+        that passed is not asked about again for a minute: the reader resolves it by itself anyway.
         """
         url = self.target(text)
-        with contextlib.suppress(BoundaryError):
-            await self.addresses(url.raw_host or "")
+        host = url.raw_host or ""
+        now = asyncio.get_running_loop().time()
+        if self._passed.get(host, 0.0) < now:
+            with contextlib.suppress(BoundaryError):
+                await self.addresses(host)
+            if len(self._passed) >= _REMEMBERED_HOSTS:
+                self._passed.clear()
+            self._passed[host] = now + _REMEMBERED_SECONDS
         return url
 
     def connector(self, *, connections: int = 128) -> aiohttp.TCPConnector:

@@ -187,6 +187,25 @@ async def test_a_name_that_does_not_resolve_passes_to_a_remote_reader_only():
         assert caught.value.code == "host_unresolved"
 
 
+async def test_what_passed_to_a_remote_reader_is_remembered_but_never_for_a_connection():
+    asked = []
+
+    async def resolve(host: str) -> list[str]:
+        asked.append(host)
+        return ["93.184.215.14"] if len(asked) == 1 else ["10.0.0.1"]
+
+    guard = Guard(resolve=resolve)
+    for _ in range(3):
+        await guard.check_for_remote_reader("https://www.example.com/")
+    assert len(asked) == 1
+    with pytest.raises(RefusedTarget):
+        await guard.addresses("www.example.com")
+    for _ in range(2):
+        with pytest.raises(RefusedTarget):
+            await guard.check_for_remote_reader("https://other.example.com/")
+    assert len(asked) == 4, "a refusal is not remembered"
+
+
 async def test_a_slow_name_is_given_up():
     async def resolve(host: str) -> list[str]:
         await asyncio.Event().wait()
