@@ -72,7 +72,7 @@ class BatchRun:
         return good, broken
 
     async def run(self, due: Sequence[Due], *, concurrency: int) -> None:
-        """All of them. Cancelled, it hands running jobs back; they stay for the next run."""
+        """All of them. The first error ends the run; then, and when cancelled, running jobs are handed back."""
         left = iter(due)
 
         async def worker() -> None:
@@ -81,9 +81,14 @@ class BatchRun:
             for next_due in left:
                 await self._one(next_due, drive)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(due))):
-                group.create_task(worker())
+        workers = [asyncio.create_task(worker()) for _ in range(min(concurrency, len(due)))]
+        try:
+            for ended in asyncio.as_completed(workers):
+                await ended
+        finally:
+            for task in workers:
+                task.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     async def _one(self, due: Due, drive: Callable[..., Awaitable[Job]]) -> None:
         job = await self._job(due)

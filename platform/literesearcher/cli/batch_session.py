@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from literesearcher.cli.batch_run import BatchRun, Due, due_rollouts
-from literesearcher.cli.batch_state import BatchFolder
+from literesearcher.cli.batch_state import BatchFolder, Rollout
 from literesearcher.cli.dataset import BrokenLine, read_dataset
 from literesearcher.cli.narration import duration, plural
 from literesearcher.cli.terminal_text import one_line
@@ -48,10 +48,14 @@ async def run_batch(
             whole = len(items) * rollouts
             _say(f"{plural(len(items), 'question')}, {plural(whole, 'rollout')}, {whole - len(due):,} finished before")
             progress.begin(len(due))
-            stopped_by = await _until_signal(run.run(due, concurrency=concurrency))
-        statuses = Counter(
-            status for rollout, status in folder.finished.items() if rollout.item in {item.id for item in items}
-        )
+            ticking = asyncio.create_task(progress.tick())
+            try:
+                stopped_by = await _until_signal(run.run(due, concurrency=concurrency))
+            finally:
+                ticking.cancel()
+                progress.close()
+        asked = [Rollout(item.id, item.digest, number + 1) for item in items for number in range(rollouts)]
+        statuses = Counter(folder.finished[rollout] for rollout in asked if rollout in folder.finished)
         _sum_up(statuses, broken, out)
         if stopped_by is not None:
             _say("stopped; run the same command again to go on")
@@ -131,6 +135,17 @@ class BatchProgress:
         what = one_line(job.output_text or "", 60) or "no answer"
         self._show(f"{one_line(due.item.id, 40)} #{due.rollout.number}: {job.stop_reason}: {what}")
 
+    async def tick(self) -> None:
+        """Show that time goes on, until cancelled: rollouts of a real model take minutes."""
+        while True:
+            await asyncio.sleep(1 if self._moving else 60)
+            self._show(None if self._moving else "still running")
+
+    def close(self) -> None:
+        """Leave the moving line behind."""
+        if self._moving and self._all:
+            click.echo(err=True)
+
     def _show(self, line: str | None) -> None:
         elapsed = time.monotonic() - self._start
         left = elapsed / self._done * (self._all - self._done) if self._done else None
@@ -140,8 +155,4 @@ class BatchProgress:
             if line is not None:
                 _say(f"{state} {line}")
             return
-        if line is not None:
-            _say(f"\r\x1b[K{line}")
-        click.echo(f"\r\x1b[K{state}", err=True, nl=False)
-        if self._done == self._all:
-            click.echo(err=True)
+        click.echo(f"\r\x1b[K{line}\n{state}" if line is not None else f"\r\x1b[K{state}", err=True, nl=False)

@@ -52,6 +52,8 @@ class Tally:
     def count(self, event: ev.Event | None) -> None:
         """Take one event in."""
         match event:
+            case ev.AttemptStarted():
+                self.doing = "starting"
             case ev.TurnStarted():
                 self.doing = f"turn {event.turn}: the model writes"
             case ev.TurnCompleted():
