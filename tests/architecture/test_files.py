@@ -51,7 +51,9 @@ def test_every_module_says_what_it_owns_in_two_to_twelve_lines(sources):
         lines = [line for line in docstring.splitlines() if line.strip()]
         # These two are read for their drawing.
         table = source.name in ("errors.py", "research/commands.py")
-        assert 2 <= len(lines) <= (20 if table else 12), f"{source.name}: {len(lines)} lines of docstring"
+        # Of what only tests use, such as a part of a contract suite, one line may say all.
+        least = 1 if source.name.startswith("testing/") else 2
+        assert least <= len(lines) <= (20 if table else 12), f"{source.name}: {len(lines)} lines of docstring"
 
 
 def test_everything_public_says_what_it_does(sources):

@@ -21,6 +21,7 @@ FUNCTIONS = (
 
 
 def signature(value: Any) -> "str | None":
+    """The signature as Python spells it, None where it has none."""
     try:
         return str(inspect.signature(value))
     except (ValueError, TypeError, AttributeError):
@@ -28,6 +29,7 @@ def signature(value: Any) -> "str | None":
 
 
 def doc(value: Any) -> str:
+    """The docstring, cleaned; empty where there is none."""
     found = getattr(value, "__doc__", None)
     return inspect.cleandoc(found) if isinstance(found, str) else ""
 
@@ -47,6 +49,7 @@ def bound(text: "str | None") -> "str | None":
 
 
 def members(cls: type) -> "list[dict[str, Any]]":
+    """Public methods and properties of a class, by name."""
     found = []
     for name, value in sorted(vars(cls).items()):
         if name.startswith("_"):
@@ -67,6 +70,7 @@ def members(cls: type) -> "list[dict[str, Any]]":
 
 
 def entry(name: str, value: Any) -> "dict[str, Any]":
+    """A class, an exception or a function."""
     if isinstance(value, type):
         error = issubclass(value, BaseException)
         bases = [base.__name__ for base in value.__bases__ if base is not object]
@@ -83,6 +87,7 @@ def entry(name: str, value: Any) -> "dict[str, Any]":
 
 
 def describe(name: str) -> "dict[str, Any]":
+    """One module. Raises ImportError where this Python lacks it."""
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", None)
     names = sorted(exported) if exported else sorted(each for each in dir(module) if not each.startswith("_"))
@@ -105,6 +110,7 @@ def describe(name: str) -> "dict[str, Any]":
 
 
 def main() -> None:
+    """A line a module that this Python has."""
     for name in sys.argv[1:]:
         try:
             described = describe(name)
