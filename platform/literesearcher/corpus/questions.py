@@ -14,7 +14,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `expected`: all of these stand in a right answer; `page`: a right page, one of several with `|`.
+    """One question. `expected`: all of these stand in a right answer, whatever their case; `page`: a right page, or
+    several with `|` between them.
 
     A question with hops 0 cannot be answered from the built-in corpus: right is to end without an answer.
     """
@@ -36,7 +37,7 @@ class Question:
         if answer is None or len(answer) > 300:
             return False
         pages = (self.page or "").split("|")
-        return all(part in answer for part in self.expected) and any(page in urls for page in pages)
+        return all(part.lower() in answer.lower() for part in self.expected) and any(page in urls for page in pages)
 
 
 def shipped() -> tuple[Question, ...]:

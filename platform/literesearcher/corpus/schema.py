@@ -71,7 +71,7 @@ def document(record: Record, *, scope: str, corpus: str, source: str) -> tantivy
         ("source", source),
         ("url", record.url),
         ("title", record.title),
-        ("heading", apart(f"{record.title} {tail}")),
+        ("heading", apart(f"{record.title} {tail} {' '.join(_names(tail))}")),
         ("body", apart(indexed)),
         ("names", " ".join(_names(f"{record.title} {tail} {indexed[:_NAMES_CHARS]}"))),
         ("cjk", " ".join(_cjk(f"{record.title} {indexed[:_CJK_CHARS]}"))),

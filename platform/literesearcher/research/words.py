@@ -31,7 +31,7 @@ _STOP = """
     neither no nor not of on one only or other our out over own please same shall she should so some such than that
     the their them then there these they this those through thus to too under until up upon us very was we were what
     when where whether which while who whom whose why will with would yet you your
-    name named called tell know say says mean means want wants need needs
+    named called tell know say says want wants need needs
 """
 STOP_WORDS = frozenset(_STOP.split())
 """Words that say nothing about what a page is about."""

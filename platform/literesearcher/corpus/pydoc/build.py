@@ -19,7 +19,7 @@ from literesearcher.corpus.pydoc.modules import INSPECTED
 from literesearcher.corpus.records import Record
 from literesearcher.errors import BoundaryError
 
-BUILDER = 1
+BUILDER = 4
 """Rises when pages come out differently."""
 _CHILD_SECONDS = 60.0
 

@@ -19,6 +19,8 @@ _SIBLINGS = 60
 _MEMBERS = 400
 _SENTENCE = re.compile(r"(?<=[a-z0-9)'`\"\]]\.)\s+(?=[A-Z(\[`*])")
 _UNDERLINED = re.compile(r"^\s*[~=*^-]{3,}\s*$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"=(?!None\b|True\b|False\b)[A-Za-z_]\w*")
+"""`default=obj` in a docstring's call says what to give, not what the default is."""
 _CALL_END = re.compile(r"\s*-+>\s*|\s+--+\s+")
 _PARAMETER = re.compile(r"^\**[A-Za-z_]\w*")
 
@@ -62,14 +64,14 @@ def _parted(entry: Entry) -> tuple[str | None, str]:
     told = [_CALL_END.split(call, maxsplit=1)[-1].strip() for call in calls]
     goes_on = bool(lines) and bool(lines[0].strip())
     if len(calls) > 1:
-        rest = "\n".join(calls) + f"\n\n{rest}"
+        rest = f"{rest}\n\n" + "\n".join(calls)
     elif not rest or (goes_on and len(told[0].split()) > 2):
         # One sentence that begins on the line of the call and goes on below it.
         rest = f"{told[0][:1].upper()}{told[0][1:]}\n{rest}"
     signature = entry.signature
     if signature is None or "*args, **kwargs" in signature:
         call = _CALL_END.split(calls[0], maxsplit=1)[0]
-        signature = call[call.index("(") :]
+        signature = _PLACEHOLDER.sub("", call[call.index("(") :].replace("[", "").replace("]", ""))
     return signature, rest.strip()
 
 

@@ -10,6 +10,7 @@ import os
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def read(name: str, path: Path) -> Module | None:
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None
     module = Module(name=name, doc=ast.get_docstring(tree) or "")
+    instances: dict[str, str] = {}
     for node in _statements(tree.body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if not node.name.startswith("_"):
@@ -67,6 +69,7 @@ def read(name: str, path: Path) -> Module | None:
             module.imports.append((source, [alias.name for alias in node.names if alias.asname in (None, alias.name)]))
         else:
             _assignment(node, module)
+            _bound_method(node, module, instances)
     return module
 
 
@@ -132,6 +135,20 @@ def _assignment(node: ast.stmt, module: Module) -> None:
         written = repr(node.value.value)
         if node.value.value is not None and len(written) <= _VALUE_CHARS:
             module.constants.append((target, written))
+
+
+def _bound_method(node: ast.stmt, module: Module, instances: dict[str, str]) -> None:
+    """A method of a hidden instance that the module shows as its function: `choices = _inst.choices`."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
+        return
+    target, value = node.targets[0].id, node.value
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        instances[target] = value.func.id
+    elif isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and not target.startswith("_"):
+        owner = module.entries.get(instances.get(value.value.id, ""))
+        member = next((each for each in owner.members if each.name == value.attr), None) if owner else None
+        if member is not None:
+            module.entries.setdefault(target, replace(member, kind="function", name=target))
 
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str, *, method: bool = False) -> Entry:

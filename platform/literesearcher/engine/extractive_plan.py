@@ -1,0 +1,194 @@
+"""Decides the extractive engine's next turn from what the conversation holds. Deterministic, and keeps nothing.
+
+| the conversation holds | the turn |
+| --- | --- |
+| no search | search: the question's words, its names, words alike |
+| results, none of them read | visit the best, at most three |
+| a page that answers every hop | answer |
+| the first hop's answer only | read that page for the second hop, then search for it |
+| nothing that answers, one search so far | search once more in other words |
+| nothing that answers | end without an answer |
+
+Refuses to know: the turn's text form (`extractive`), scores (`extractive_scoring`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from literesearcher.engine import extractive_question as questions
+from literesearcher.engine.extractive_answer import Answer, direct, of_name
+from literesearcher.engine.extractive_lexicon import TYPE_NAMES, WORDS_ALIKE
+from literesearcher.engine.extractive_question import Hop
+from literesearcher.engine.extractive_reading import Reading
+from literesearcher.engine.extractive_scoring import NAME, Candidate, candidate, candidates, names_it, score
+from literesearcher.research.words import stem, terms
+
+_PAGES = 3
+_KIND_WORDS = ("function", "class", "method", "exception", "constant")
+_SEARCHES = 3
+_VISITS = 5
+_GOAL_CHARS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Search next."""
+
+    thought: str
+    queries: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Read pages next."""
+
+    thought: str
+    urls: list[str]
+    goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Answer now; `answer` None ends the job without evidence."""
+
+    thought: str
+    answer: str | None
+
+
+Plan = Search | Visit | Finish
+
+
+def plan(reading: Reading, *, last: bool = False) -> Plan:
+    """The next turn; `last` allows no further tool call."""
+    hops = questions.read(reading.question)
+    known = _subject(reading, hops)
+    if not reading.searches and not last:
+        return Search("These are the words of the question.", _queries(hops, known))
+    items = candidates(reading.found, reading.pages)
+    results = [candidate(hit.url, hit.title, hit.snippet, hit.place) for hit in reading.found.values()]
+    names = [item.name for item in (*items, *results) if item.name is not None]
+    hops = tuple(questions.ground(hop, names) for hop in hops)
+    resolved, missing = _resolve(hops, items, known)
+    if missing is None:
+        text = resolved[-1].text
+        return Finish("The page that scores best for the question says this.", text)
+    if last:
+        return Finish("No further page can be read, and what was read does not support an answer.", None)
+    hop = hops[missing]
+    subject = resolved[-1].name if resolved and hop.refers else known if hop.refers else None
+    unread = _unread(hop, reading, subject)
+    if unread and reading.visits < _VISITS:
+        goal = reading.question.strip() if not subject else f"{hop.text} ({subject})"
+        return Visit("These results share most with the question.", unread, goal[:_GOAL_CHARS])
+    if resolved and hop.refers:
+        page = resolved[-1]
+        goal = f"{hop.text} {page.name or ''}".strip()[:_GOAL_CHARS]
+        if goal not in reading.goals and reading.visits < _VISITS:
+            return Visit(f"{page.name or 'That page'} is found; its page is read for the rest.", [page.url], goal)
+    if reading.searches < _SEARCHES:
+        queries = [query for query in _other_queries(hop, subject, resolved) if query not in reading.queries]
+        if queries:
+            return Search("What was read does not answer it; other words for the same.", queries[:3])
+    return Finish("What was found does not support an answer.", None)
+
+
+def _resolve(hops: tuple[Hop, ...], items: list[Candidate], known: str | None) -> tuple[list[Answer], int | None]:
+    """Answers hop by hop, and the number of the first hop that has none."""
+    resolved: list[Answer] = []
+    for number, hop in enumerate(hops):
+        answer = None
+        if hop.refers and (resolved or known):
+            name = resolved[-1].name if resolved else known
+            page = resolved[-1].url if resolved else None
+            about = [item for item in items if (name and item.name == name) or (not name and item.url == page)]
+            answer = next((found for item in about if (found := of_name(hop, item))), None)
+            if answer is None and not name:
+                answer = _best(hop, items)
+        else:
+            answer = _best(hop, items)
+        if answer is None:
+            return resolved, number
+        resolved.append(answer)
+    return resolved, None
+
+
+def _best(hop: Hop, items: list[Candidate]) -> Answer | None:
+    ranked = sorted(((score(hop, item), item) for item in items), key=lambda pair: (-pair[0].total, pair[1].url))
+    for value, item in ranked:
+        if value.enough:
+            answer = direct(hop, item)
+            if answer is not None:
+                return answer
+    return None
+
+
+def _unread(hop: Hop, reading: Reading, subject: str | None) -> list[str]:
+    """The best results that were not read yet, at most three."""
+    ranked: list[tuple[float, str]] = []
+    best = 0.0
+    for hit in reading.found.values():
+        if hit.url in reading.asked:
+            continue
+        item = candidate(hit.url, hit.title, hit.snippet, hit.place)
+        value = score(hop, item)
+        told_of = names_it(hop, item) or (subject is not None and item.name == subject)
+        points = value.total + told_of
+        if value.coverage <= 0.15 and not told_of:
+            continue
+        best = max(best, points)
+        ranked.append((points, hit.url))
+    ranked.sort(key=lambda pair: (-pair[0], pair[1]))
+    return [url for points, url in ranked[:_PAGES] if points >= 0.4 * best]
+
+
+def _queries(hops: tuple[Hop, ...], known: str | None) -> list[str]:
+    """Two or three first queries: the words of the first hop, its names with the kind asked for, the last hop's."""
+    first = hops[0]
+    base = " ".join(first.words) or first.text
+    queries = [f"{known} {base}" if known and first.refers else base]
+    names = [TYPE_NAMES.get(name.lower(), name) for name in (*first.scopes, *first.owners)]
+    names += [name for name in first.named if "." in name or "_" in name]
+    core = [word for word in first.words if stem(word.lower()) not in first.minor]
+    if first.wants == "exception":
+        core.append("error")
+    narrow = " ".join(dict.fromkeys([*names, *(TYPE_NAMES.get(word.lower(), word) for word in core)]))
+    queries.append(narrow)
+    if len(hops) > 1 and not hops[1].refers:
+        queries.append(" ".join(hops[1].words))
+    elif first.wants in _KIND_WORDS and (first.scopes or first.owners):
+        queries.append(" ".join([*names, *[word for word in core if word not in names][:1], first.wants]))
+    elif first.wants in questions.OF_A_NAME and first.owners:
+        queries.append(" ".join([*first.owners, "built-in function"]))
+    else:
+        queries.append(" ".join(word for each in core for word in WORDS_ALIKE.get(stem(each.lower()), (each,))[:3]))
+    return list(dict.fromkeys(query[:400] for query in queries if query.strip()))[:3]
+
+
+def _other_queries(hop: Hop, subject: str | None, resolved: list[Answer]) -> list[str]:
+    """The hop in other words: words alike, without its scope, with what was found before."""
+    core = [word for word in hop.words if not set(terms(word)) & hop.minor]
+    alike = [word for each in core for word in WORDS_ALIKE.get(stem(each.lower()), ())[:3]]
+    queries = []
+    if subject:
+        queries.append(f"{subject} {' '.join(core)}")
+    elif resolved and hop.refers:
+        names = [w for w in resolved[-1].text.split() if w[:1].isupper()][:6]
+        queries.append(" ".join([*core, *(name.strip(".,;:()\"'") for name in names)]))
+    if alike:
+        queries.append(" ".join([*hop.scopes, *core, *alike]))
+        queries.append(" ".join([*hop.scopes, *alike]))
+    if core:
+        queries.append(" ".join(core))
+    return list(dict.fromkeys(query[:400].strip() for query in queries if query.strip()))
+
+
+def _subject(reading: Reading, hops: tuple[Hop, ...]) -> str | None:
+    """The name that a follow-up question goes on about: what the answer before it begins with."""
+    if not reading.earlier or not hops[0].refers:
+        return None
+    head = reading.earlier.split(" — ")[0].split(": ")[0].strip()
+    if NAME.fullmatch(head):
+        return head
+    dotted = [name for name in NAME.findall(reading.earlier) if "." in name]
+    return dotted[0] if dotted else None
