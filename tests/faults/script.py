@@ -1,18 +1,23 @@
 """The scripted job that is made to crash: what its model says and its tools find depends on nothing but the prompt.
 
 So a call that is made again after a crash gives the same, and the answer must not depend on where the crash was. Also
-run as a process of its own (`script.py STORE_URL JOB_ID POINT N`), which dies there by SIGKILL.
+run as a process of its own: `script.py STORE_URL JOB_ID POINT N` drives that job and dies at the point by SIGKILL;
+`script.py STORE_URL` serves the queue until SIGTERM.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
+from typing import cast
 
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.jobs.live import LocalLive
 from literesearcher.jobs.sql_store import open_store
+from literesearcher.orchestrator.faults import FaultPoint
 from literesearcher.research.messages import Usage
 from literesearcher.settings.sections import OrchestratorSection
 from literesearcher.testing.bench import Bench
@@ -41,7 +46,8 @@ ANSWER = "forty-two"
 class PromptEngine:
     """Says the turn that follows from the prompt: as many turns are done as the prompt holds model messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
         self.requests: list[GenerationRequest] = []
 
     async def describe(self) -> EngineInfo:
@@ -51,6 +57,7 @@ class PromptEngine:
         self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
     ) -> Generation:
         self.requests.append(request)
+        await asyncio.sleep(self.seconds)
         text = TURNS[sum(message.role == "assistant" for message in request.messages)]
         if on_delta is not None:
             await on_delta(text)
@@ -77,20 +84,36 @@ class Echo:
         """Nothing to close."""
 
 
-async def victim(url: str, job_id: str, point: str, n: int) -> None:
+async def drive(url: str, job_id: str, point: FaultPoint, n: int) -> None:
     """Drive the job until the point kills this process."""
-    store = await open_store(url)
-    bench = Bench(
-        store=store,
-        live=LocalLive(),
-        clock=SystemClock(),
-        engine=PromptEngine(),
-        tools=Echo(),
-        orchestrator=OrchestratorSection(lease_seconds=1),
-    )
+    bench = await _bench(url, PromptEngine())
     await bench.worker("victim", faults=CrashAt(point, n, kill=True)).run_job(job_id)
     raise SystemExit("the point was never reached")
 
 
+async def serve(url: str) -> None:
+    """Serve the queue until SIGTERM, with calls that take a little time."""
+    bench = await _bench(url, PromptEngine(0.2))
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("serving", flush=True)
+    await bench.worker(f"process {os.getpid()}").run(stop)
+    await bench.store.aclose()
+
+
+async def _bench(url: str, engine: PromptEngine) -> Bench:
+    return Bench(
+        store=await open_store(url),
+        live=LocalLive(),
+        clock=SystemClock(),
+        engine=engine,
+        tools=Echo(),
+        orchestrator=OrchestratorSection(lease_seconds=1, poll_seconds=0.05),
+    )
+
+
 if __name__ == "__main__":
-    asyncio.run(victim(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    if len(sys.argv) == 2:
+        asyncio.run(serve(sys.argv[1]))
+    else:
+        asyncio.run(drive(sys.argv[1], sys.argv[2], cast(FaultPoint, sys.argv[3]), int(sys.argv[4])))

@@ -106,7 +106,7 @@ async def test_the_intent_is_committed_before_its_effect_starts(bench, say, libr
 
 
 async def test_many_jobs_run_at_once_each_with_its_own_texts(bench, say):
-    count, turns = 300, 3
+    count, turns = 120, 3
 
     async def step(request):
         question = request.messages[-1].content if request.turn == 1 else None

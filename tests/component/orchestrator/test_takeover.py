@@ -1,6 +1,7 @@
 """Several workers on one store: leases, takeover, drain, and one job driven by name."""
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
@@ -376,3 +377,34 @@ async def test_a_tool_call_lost_with_its_process_is_made_again(bench, say, libra
     assert [call.arguments for call in library.calls] == [{"query": ["a"]}] * 2
     assert (await world.types(job)).count("tool.completed") == 1
     assert ended.usage.unknown_effects == 1
+
+
+async def test_jobs_by_name_on_one_worker_share_its_heartbeat_and_not_their_fate(bench, say, clock):
+    gates = {}
+
+    async def step(request):
+        gates[request.program] = gate = Gate(say.answer(request.program))
+        return await gate(request)
+
+    class Counting(Deaf):
+        renewed: ClassVar[list[int]] = []
+
+        async def renew(self, held, *, lease_seconds):
+            self.renewed.append(len(held))
+            return await super().renew(held, lease_seconds=lease_seconds)
+
+    world = bench(ScriptedEngine([step] * 4))
+    world.store = store = Counting(world.store)
+    jobs = [await world.create(str(n)) for n in range(4)]
+    worker = world.worker()
+    runs = [asyncio.create_task(worker.run_job(job.id)) for job in jobs]
+    await world.until(lambda: len(gates) == 4)
+    await clock.advance(10.5)
+    await world.until(lambda: store.renewed == [4])
+    runs[0].cancel()
+    await asyncio.gather(runs[0], return_exceptions=True)
+    assert gates[jobs[0].id].closed_early
+    for job in jobs[1:]:
+        gates[job.id].open.set()
+    assert [(await run).output_text for run in runs[1:]] == [job.id for job in jobs[1:]]
+    assert (await world.job(jobs[0])).status == "queued"
