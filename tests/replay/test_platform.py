@@ -1,0 +1,166 @@
+"""The whole platform over recorded rollouts: REST in, journal, orchestrator, tools, model, SSE out, each a process.
+
+Every tool message that reaches the model is the recorded one to the byte, every call has the recorded arguments, the
+next request holds the text that was served, the answer is the recorded answer; also with orchestrators killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from literesearcher.testing.replay.programs import Followed, House, follow, post, report
+from literesearcher.testing.replay.rollouts import Case, load
+
+KILLS = 5
+
+
+def check_job(case: Case, got: Followed) -> None:
+    """Job, journal and live text against the recording."""
+    job = got.job
+    assert (job["status"], job["stop_reason"], job["error"]) == ("completed", "answer", None)
+    assert job["output"]["text"] == case.answer
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for event in got.events:
+        by_type.setdefault(event["type"], []).append(event["data"])
+    assert [one["text"] for one in by_type["turn.completed"]] == [turn.text for turn in case.turns]
+    called = [turn for turn in case.turns if turn.call]
+    completed = by_type.get("tool.completed", [])
+    assert [one["arguments"] for one in completed] == [turn.call.arguments for turn in called if turn.call]
+    read = [f"<tool_response>\n{one['text']}\n</tool_response>" for one in completed]
+    assert read == [turn.response for turn in called]
+    assert got.events[0]["type"] == "job.created"
+    assert job["usage"]["turns"] == len(case.turns)
+    assert job["usage"]["tool_calls"] == len(called)
+    assert job["usage"]["unknown_effects"] == len(by_type.get("effect.unknown", []))
+    for citation in job["output"]["citations"]:
+        assert 1 <= citation["seq"] <= len(got.events)
+
+
+def check_deltas(case: Case, got: Followed) -> None:
+    """Live text of each turn: without gaps, and never other than what was journalled."""
+    assert got.deltas, "somebody listened, so the model's text was streamed"
+    heard: dict[int, str] = {}
+    for delta in got.deltas:
+        if delta["type"] == "turn.delta":
+            so_far = heard.get(delta["turn"], "")
+            assert delta["offset"] <= len(so_far), "live text is missing"
+            heard[delta["turn"]] = so_far[: delta["offset"]] + delta["text"]
+    for turn, text in heard.items():
+        assert case.turns[turn - 1].text.startswith(text)
+
+
+def check_report(seen: dict[str, Any], cases: list[Case]) -> None:
+    """Nothing that reached the replay server was other than recorded."""
+    assert seen["unexpected"] == []
+    assert len(seen["cases"]) == len(cases)
+    for case in seen["cases"].values():
+        assert case["mismatches"] == []
+        assert case["not_asked"] == []
+        assert case["reordered"] == 0
+        assert case["answers"] >= 1
+        assert case["openings"] == 1
+
+
+async def run_all(session: aiohttp.ClientSession, base: str, cases: list[Case]) -> list[Followed]:
+    """All jobs at once, each followed from its start."""
+    posted = [await post(session, base, case.question) for case in cases]
+    return list(await asyncio.gather(*(follow(session, base, one) for one in posted)))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("stream", ["auto", "never"])
+async def test_all_rollouts_at_once_in_one_process(rollouts: Path, tmp_path: Path, stream: str) -> None:
+    cases = load(rollouts)
+    async with House(tmp_path, {"LITERESEARCHER_ENGINE__STREAM": stream}) as house, aiohttp.ClientSession() as session:
+        replay = await house.replay(rollouts)
+        program, base = await house.serve()
+        for case, got in zip(cases, await run_all(session, base, cases), strict=True):
+            check_job(case, got)
+            if stream == "auto":
+                check_deltas(case, got)
+            else:
+                assert not [delta for delta in got.deltas if delta.get("text") not in (None, *_whole(case))]
+        check_report(await report(session, replay), cases)
+        assert await program.terminate() == 0
+
+
+def _whole(case: Case) -> list[str]:
+    return [turn.text for turn in case.turns]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({"LITERESEARCHER_RESEARCH__QUESTION_FORM": "label"}, ()),
+        ({"LITERESEARCHER_RESEARCH__QUESTION_FORM": "space", "LITERESEARCHER_ENGINE__ENDPOINT": "completions"}, ()),
+        ({"LITERESEARCHER_ENGINE__ENDPOINT": "completions", "LITERESEARCHER_ENGINE__OPENS_THOUGHT": "false"}, ()),
+        ({}, ("--opens-thought",)),
+    ],
+    ids=["label", "completions opened", "completions unopened", "chat opened"],
+)
+async def test_one_after_another_in_every_form(
+    rollouts: Path, tmp_path: Path, settings: dict[str, str], options: tuple[str, ...]
+) -> None:
+    cases = load(rollouts)
+    async with House(tmp_path, dict(settings)) as house, aiohttp.ClientSession() as session:
+        replay = await house.replay(rollouts, *options)
+        _, base = await house.serve()
+        for case in cases:
+            got = await follow(session, base, await post(session, base, case.question))
+            assert got.job["output"]["text"] == case.answer
+        check_report(await report(session, replay), cases)
+
+
+@pytest.mark.timeout(900)
+async def test_orchestrators_killed_at_random_moments(rollouts: Path, tmp_path: Path) -> None:
+    """Gateway and orchestrator apart; five lives that end in SIGKILL, then one that may end the jobs.
+
+    The seed is in the failure's output: it names the moments, not the outcome.
+    """
+    cases = load(rollouts)
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    settings = {"LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS": "1", "LITERESEARCHER_ORCHESTRATOR__POLL_SECONDS": "0.1"}
+    async with House(tmp_path, settings) as house, aiohttp.ClientSession() as session:
+        replay = await house.replay(rollouts, "--delay", "0.2")
+        _, base = await house.gateway()
+        jobs = [await post(session, base, case.question) for case in cases]
+        followers = asyncio.gather(*(follow(session, base, job) for job in jobs))
+        for life in range(1, KILLS + 1):
+            worker = await house.orchestrator()
+            await _until(lambda life=life: all(_ended(job) or _attempts(job) == life for job in jobs), followers)
+            # Short enough that a job of twelve turns cannot end within five lives.
+            await asyncio.sleep(moments.uniform(0.0, 0.8))
+            await worker.kill()
+        await house.orchestrator()
+        for case, got in zip(cases, await followers, strict=True):
+            check_job(case, got)
+            if len(case.turns) >= 12:
+                assert got.job["attempt"] == KILLS + 1, "each life but the last ended in SIGKILL"
+        check_report(await report(session, replay), cases)
+
+
+def _attempts(job: Followed) -> int:
+    return sum(1 for event in job.events if event["type"] == "attempt.started")
+
+
+def _ended(job: Followed) -> bool:
+    return bool(job.events) and job.events[-1]["type"] == "job.ended"
+
+
+async def _until(condition: Any, followers: asyncio.Future[Any]) -> None:
+    """Wait for the condition; a follower's own failure comes first."""
+    async with asyncio.timeout(120):
+        while not condition():
+            if followers.done():
+                followers.result()
+                return
+            await asyncio.sleep(0.01)
