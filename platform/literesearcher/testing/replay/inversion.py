@@ -139,7 +139,7 @@ def _result(entry: str, number: int) -> dict[str, str]:
         if rest.startswith(label):
             value, _, rest = rest.partition("\n")
             result[name] = value[len(label) :]
-    if rest.startswith("\n"):
+    if rest.startswith("\n") and len(rest) > 1:
         result["snippet"] = rest[1:]
     return result
 
