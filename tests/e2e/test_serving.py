@@ -93,6 +93,30 @@ async def test_gateway_and_orchestrator_work_as_processes_of_their_own(program):
         assert ended.code == 0, ended.err
 
 
+async def test_processes_share_postgresql_and_wake_each_other_over_redis(program, postgres_url: str, redis_url: str):
+    program.settings["LITERESEARCHER_STORE__URL"] = postgres_url
+    program.settings["LITERESEARCHER_REDIS__URL"] = redis_url
+    # So rarely does a worker look by itself that only the bell can have told it in time.
+    program.settings["LITERESEARCHER_ORCHESTRATOR__POLL_SECONDS"] = "60"
+    early = await program.run("gateway", "--port", "0")
+    assert early.code == 2
+    assert "literesearcher store migrate" in early.err
+    assert (await program.run("store", "migrate")).code == 0
+    gateway = await program.start("gateway", "--port", "0")
+    address = (await gateway.hears("listening on ")).split()[-1]
+    workers = [await program.start("orchestrator") for _ in range(2)]
+    for worker in workers:
+        await worker.hears("taking jobs")
+    jobs = [(await ask(f"{address}/v1/research", {"input": QUESTION}))[1] for _ in range(6)]
+    for job in jobs:
+        assert (await ended_job(address + job["links"]["self"]))["status"] == "completed"
+    for running in (*workers, gateway):
+        running.signal(signal.SIGTERM)
+        ended = await running.ends()
+        assert ended.code == 0, ended.err
+        assert "Traceback" not in ended.err
+
+
 async def test_the_tools_answer_alone(program):
     found = await program.run("tools", "search", "heapq merge sorted inputs")
     assert found.code == 0, found.err
