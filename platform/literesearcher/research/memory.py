@@ -13,8 +13,8 @@ from literesearcher.research.messages import Message
 from literesearcher.research.parsing import parse_turn
 
 SENTENCE_CHARACTERS = 500
-STEP_TOKENS = 600
-"""New tokens of one compression at most: a short thought and a sentence."""
+STEP_TOKENS = 2_048
+"""New tokens of one compression at most: a thought and a sentence."""
 _REQUEST = (
     "You keep the notes of a research job. You are given its question and one step: what was done and what came back. "
     "Write exactly one sentence that says what was looked for and what was found, with every name, number, date and "
@@ -41,7 +41,8 @@ def request(question: str, step: tuple[Message, Message | None], characters: int
 
 def sentence(text: str, step: tuple[Message, Message | None]) -> str:
     """One line out of what the model wrote, or a plain record of the step where it wrote nothing usable."""
-    written = text.rsplit("</think>", 1)[-1]
+    # A thought that was cut off before its sentence is no sentence.
+    written = "" if "<think>" in text and "</think>" not in text else text.rsplit("</think>", 1)[-1]
     line = " ".join(_TAGS.sub(" ", written).split())
     if line:
         return line[:SENTENCE_CHARACTERS]
