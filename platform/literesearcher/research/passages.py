@@ -30,7 +30,8 @@ _HEADING_CHARS = 160
 def split(text: str) -> list[str]:
     """Passages in page order. A heading stays with what it heads, and is repeated where that is cut."""
     passages: list[str] = []
-    heading, parts, size = "", [], 0
+    heading, size = "", 0
+    parts: list[str] = []
 
     def close() -> None:
         nonlocal parts, size
@@ -88,7 +89,8 @@ def _pieces(block: str) -> list[str]:
     if len(block) <= PASSAGE_CHARS:
         return [block]
     pieces: list[str] = []
-    held, size = [], 0
+    held: list[str] = []
+    size = 0
     separator = "\n" if block.count("\n") > len(block) // PASSAGE_CHARS else " "
     units = block.split("\n") if separator == "\n" else sentences(block)
     for unit in (part[i : i + PASSAGE_CHARS] for part in units for i in range(0, max(1, len(part)), PASSAGE_CHARS)):

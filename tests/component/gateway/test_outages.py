@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from literesearcher.testing.memory_store import MemoryStore
 
 from literesearcher.engine.port import EngineInfo
 from literesearcher.errors import BoundaryError
 from literesearcher.gateway.documents import ProblemDocument
 from literesearcher.jobs.model import NewJob
 from literesearcher.testing.journal_events import attempt, ended
+from literesearcher.testing.memory_store import MemoryStore
 from literesearcher.testing.served_gateway import PATIENCE, Served
 from literesearcher.timing.clock import SystemClock
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from literesearcher.testing.memory_store import MemoryStore
 
 from literesearcher.errors import ConfigurationError
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
@@ -15,6 +14,7 @@ from literesearcher.jobs.keys import new_token
 from literesearcher.settings.model import Settings
 from literesearcher.settings.sections import GatewaySection
 from literesearcher.testing.journal_events import attempt, ended
+from literesearcher.testing.memory_store import MemoryStore
 from literesearcher.testing.served_gateway import Served
 from literesearcher.timing.clock import SystemClock
 
