@@ -30,6 +30,7 @@ PATIENCE = 30.0
 
 
 async def extractive() -> EngineInfo:
+    """What the embedded engine says of itself."""
     return EngineInfo(kind="extractive", model="extractive", context_length=131072, language_model=False)
 
 
@@ -55,6 +56,7 @@ class Served:
             return answer.status, answer.headers, json.loads(raw) if "json" in kind and raw else None
 
     async def create(self, question: str = QUESTION, **options: Any) -> str:
+        """Post a question; the id of its job."""
         status, _, job = await self.call("POST", "/v1/research", json={"input": question}, **options)
         assert status == 202, job
         return str(job["id"])
@@ -77,6 +79,7 @@ class Served:
             await self.live.ring(journal_topic(job_id))
 
     async def claim(self, job_id: str, lease_seconds: float = 600) -> Claim:
+        """Lease the job, so that the test may write its journal."""
         [claim] = await self.store.claim("worker", lease_seconds=lease_seconds, job_id=job_id)
         self._workers[job_id] = claim
         return claim
@@ -95,6 +98,7 @@ FAST = StreamPace(poll_seconds=0.05, keep_alive_seconds=0.2, stall_seconds=5.0)
 async def running(
     store: Store, live: Live, gateway: GatewaySection, pace: StreamPace, engine_info: Any = extractive
 ) -> AsyncIterator[Served]:
+    """A gateway on a real socket of loopback, closed at the end."""
     settings = Settings(gateway=gateway)
     app = create_app(
         store=store,
