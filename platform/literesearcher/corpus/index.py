@@ -13,7 +13,7 @@ from pathlib import Path
 import tantivy
 
 from literesearcher.corpus.port import Hit, Page
-from literesearcher.corpus.schema import apart, place_key, scopes_of
+from literesearcher.corpus.schema import apart, head_term, place_key, scopes_of
 from literesearcher.corpus.storage import Storage
 from literesearcher.research import passages
 from literesearcher.research.words import CJK_RUN, STOP_WORDS, dotted_names, identifier_parts, pairs
@@ -25,6 +25,8 @@ _QUERY_CHARS = 2_000
 _QUERY_TERMS = 48
 _TITLE_BOOST = 2.0
 _NAME_BOOST = 3.0
+_HEAD_BOOST = 2.0
+"""For the page of the very thing that the query names, before pages that are about it."""
 
 
 class LocalCorpus:
@@ -109,6 +111,7 @@ class LocalCorpus:
             if name.lower() not in STOP_WORDS:
                 whole = identifier_parts(name)[0]
                 should("names", whole, _NAME_BOOST if "." in name or "_" in name else 1.0)
+                should("names", head_term(name), _HEAD_BOOST)
         for run in CJK_RUN.findall(text):
             for pair in dict.fromkeys(pairs(run)[:_QUERY_TERMS]):
                 should("cjk", pair, 1.5)

@@ -71,9 +71,9 @@ def document(record: Record, *, scope: str, corpus: str, source: str) -> tantivy
         ("source", source),
         ("url", record.url),
         ("title", record.title),
-        ("heading", apart(f"{record.title} {tail} {' '.join(_names(tail))}")),
+        ("heading", apart(_heading(record.title, tail))),
         ("body", apart(indexed)),
-        ("names", " ".join(_names(f"{record.title} {tail} {indexed[:_NAMES_CHARS]}"))),
+        ("names", " ".join([*_heads(record.title), *_names(f"{record.title} {tail} {indexed[:_NAMES_CHARS]}")])),
         ("cjk", " ".join(_cjk(f"{record.title} {indexed[:_CJK_CHARS]}"))),
     ):
         made.add_text(name, value)
@@ -118,6 +118,25 @@ def url_tail(url: str) -> str:
 
 def _digest(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def _heading(title: str, tail: str) -> str:
+    """What is searched as a title: each name once, and the parts of names that words do not show (`JSONDecodeError`)."""
+    heading = title if tail in title else f"{title} {tail}"
+    shown = heading.lower().replace(".", " ").replace("_", " ").split()
+    return " ".join([heading, *(part for part in _names(tail) if part.isalnum() and part not in shown)])
+
+
+def head_term(name: str) -> str:
+    """The term of pages whose title is this one name (or begins with it and a dash): not mentions, the thing itself."""
+    return f"={name.lower()}"
+
+
+def _heads(title: str) -> list[str]:
+    head = title.partition(" — ")[0].strip()
+    if not head or len(head) > 120 or any(char.isspace() for char in head):
+        return []
+    return list(dict.fromkeys((head_term(head), head_term(head.rsplit(".", 1)[-1]))))
 
 
 def _names(text: str) -> list[str]:

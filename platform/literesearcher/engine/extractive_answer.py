@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from literesearcher.engine.extractive_lexicon import ALIKE
 from literesearcher.engine.extractive_question import Concept, Hop
-from literesearcher.engine.extractive_scoring import NAME, Candidate, credit
+from literesearcher.engine.extractive_scoring import NAME, Candidate, credit, names_it, speaks
 from literesearcher.research.passages import sentences, shorten
 from literesearcher.research.words import terms
 
@@ -22,7 +22,8 @@ _SIGNATURE = re.compile(r"`[\w.]+\(([^`]*)\)`")
 _ARGUMENT = re.compile(r"(?:^|,)\s*(\**)([A-Za-z_]\w*)\s*(?::[^,=]*)?(?:=\s*([^,]+))?")
 _BASES = re.compile(r"\(a subclass of ([^)]{1,200})\)")
 _SUBCLASS = re.compile(r"\b[Ss]ubclass of `?([A-Za-z_][\w.]*)")
-_RAISED = re.compile(r"\b([A-Za-z_.]*(?:Error|Exception|Warning|Interrupt|Exit))\b")
+_RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration))\b")
+_DESCRIBED = re.compile(r"^ {0,8}([a-z_]\w*)(?: {2,}|\s?: +|\s+[-–] +)(\S.*)$", re.MULTILINE)
 _TAGS = re.compile(r"</?(?:think|answer|tool_call|tool_response)>")
 _NOT_PROSE = re.compile(r"^(?:#|```|~~~|>>>|\.\.\. |Parameters of |Others: |`[\w.]+\(|- `)")
 
@@ -44,6 +45,11 @@ def direct(hop: Hop, item: Candidate) -> Answer | None:
             return found
         if hop.wants != "returns":
             return None
+    if hop.wants == "exception" and item.name is not None and item.kind not in ("exception", None):
+        return of_name(hop, item)
+    if hop.numeric or (hop.wants == "fact" and item.name is not None and not names_it(hop, item)):
+        told = fitting(hop, item, least=0.6)
+        return _answer(f"{item.name} — {told}" if item.name else told, item.name, item) if told else None
     if item.name is not None:
         name = item.name
         if hop.wants == "module" and item.kind != "module" and "." in name:
@@ -130,7 +136,12 @@ def parameters(evidence: str) -> list[_Parameter]:
     """The parameters that a page lists, else those of its signature."""
     listed = _LISTED.search(evidence)
     if listed:
-        return [_Parameter(found[2], found[3], found[4]) for found in _PARAMETER.finditer(listed[1])]
+        known = [_Parameter(found[2], found[3], found[4]) for found in _PARAMETER.finditer(listed[1])]
+        if any(parameter.kind == "further keyword arguments" for parameter in known):
+            # Which ones, only the text says: a name, spaces or a colon, and what it is for.
+            names = dict.fromkeys(found[1] for found in _DESCRIBED.finditer(evidence))
+            known += [_Parameter(each, "keyword argument", None) for each in list(names)[:60]]
+        return known
     signature = _SIGNATURE.search(evidence)
     if not signature:
         return []
@@ -155,9 +166,7 @@ def _argument(hop: Hop, item: Candidate, name: str) -> Answer | None:
         optional = parameter.default is not None or "keyword" in parameter.kind
         sentence = max(mentions, key=lambda s: (_share(concepts, frozenset(terms(s))), -len(s)), default="")
         share = _share(concepts, frozenset(terms(sentence)))
-        points = share + (1.2 if optional else 0.3) * _share_of_name(
-            concepts, own
-        )
+        points = share + (1.2 if optional else 0.3) * _share_of_name(concepts, own)
         if optional and share > 0 and _first_mentioned(sentence, known) == parameter.name:
             points += 0.4
         if hop.wants == "default" and parameter.name.lower() in asked:
@@ -190,7 +199,11 @@ def _share_of_name(concepts: list[Concept], own: frozenset[str]) -> float:
     """How much of a parameter's own name the question speaks of, by the same word or one alike."""
     wanted = {concept.term for concept in concepts}
     alike = {other for term in wanted for other in ALIKE.get(term, ())}
-    return sum(1.0 if term in wanted else 0.6 if term in alike else 0.0 for term in own) / len(own) if own else 0.0
+    if not own:
+        return 0.0
+    return sum(
+        1.0 if any(speaks(term, asked) for asked in wanted) else 0.6 if term in alike else 0.0 for term in own
+    ) / len(own)
 
 
 def _answer(text: str, name: str | None, item: Candidate) -> Answer:

@@ -21,7 +21,7 @@ KINDS = {stem(word): kind for kind, words in _KIND_WORDS.items() for word in wor
 """What a question may ask for, by the stem of the word that says it."""
 
 _GENERIC = """
-check whether tell raise implement handle
+check test whether tell raise implement handle
 python standard library built builtin stdlib function routine method class module package exception argument parameter
 keyword option arg object value return give get make take use find provide create produce compute calculate perform
 let allow help call result work way thing kind sort-of several single given new certain particular specific various
@@ -40,7 +40,7 @@ string str text | dictionary dict mapping | integer int whole | copy duplicate c
 random pseudorandom randomly | choose choice pick select sample | wait sleep suspend delay pause block
 convert turn transform change translate | reverse descending backward inverse opposite
 count frequency occurrence tally number | split divide break separate partition
-beginning start leading prefix | end trailing suffix finish | check test whether verify
+beginning start leading prefix | end trailing suffix finish |
 equal same identical | error exception raise failure fail invalid malformed broken bad | parse decode deserialize
 serialize encode dump | current present now | lookup search find locate | uppercase upper capital | lowercase lower
 whitespace space blank | indentation indent | average mean | middle median | exponent power

@@ -28,6 +28,8 @@ _PAGES = 3
 _KIND_WORDS = ("function", "class", "method", "exception", "constant")
 _SEARCHES = 3
 _VISITS = 5
+_NEAR = 0.4
+"""How far behind the best score an answer still counts as nearly as good."""
 _GOAL_CHARS = 600
 
 
@@ -94,33 +96,49 @@ def plan(reading: Reading, *, last: bool = False) -> Plan:
 
 
 def _resolve(hops: tuple[Hop, ...], items: list[Candidate], known: str | None) -> tuple[list[Answer], int | None]:
-    """Answers hop by hop, and the number of the first hop that has none."""
-    resolved: list[Answer] = []
-    for number, hop in enumerate(hops):
-        answer = None
-        if hop.refers and (resolved or known):
-            name = resolved[-1].name if resolved else known
-            page = resolved[-1].url if resolved else None
-            about = [item for item in items if (name and item.name == name) or (not name and item.url == page)]
-            answer = next((found for item in about if (found := of_name(hop, item))), None)
-            if answer is None and not name:
-                answer = _best(hop, items)
-        else:
-            answer = _best(hop, items)
+    """Answers hop by hop, and the number of the first hop that has none.
+
+    Of first answers that are nearly as good as the best, one that the next hop can go on from is taken.
+    """
+    first = [_of_known(hops[0], items, known, None)] if hops[0].refers and known else _ranked(hops[0], items)
+    tried: list[tuple[list[Answer], int | None]] = []
+    for answer in first:
         if answer is None:
-            return resolved, number
-        resolved.append(answer)
-    return resolved, None
+            continue
+        resolved = [answer]
+        for hop in hops[1:]:
+            later = _of_known(hop, items, resolved[-1].name, resolved[-1].url) if hop.refers else _best(hop, items)
+            if later is None:
+                break
+            resolved.append(later)
+        missing = len(resolved) if len(resolved) < len(hops) else None
+        if missing is None:
+            return resolved, None
+        tried.append((resolved, missing))
+    return tried[0] if tried else ([], 0)
+
+
+def _of_known(hop: Hop, items: list[Candidate], name: str | None, url: str | None) -> Answer | None:
+    """The hop answered from the page of what is known; by any page where what is known has no name."""
+    about = [item for item in items if (item.name == name if name else item.url == url)]
+    answer = next((found for item in about if (found := of_name(hop, item))), None)
+    return answer or (None if name else _best(hop, items))
 
 
 def _best(hop: Hop, items: list[Candidate]) -> Answer | None:
+    return next(iter(_ranked(hop, items)), None)
+
+
+def _ranked(hop: Hop, items: list[Candidate]) -> list[Answer]:
+    """The answers that the evidence supports, best first, as far as they come near the best."""
     ranked = sorted(((score(hop, item), item) for item in items), key=lambda pair: (-pair[0].total, pair[1].url))
+    found: list[tuple[float, Answer]] = []
     for value, item in ranked:
-        if value.enough:
+        if value.enough and (not found or value.total >= found[0][0] - _NEAR):
             answer = direct(hop, item)
             if answer is not None:
-                return answer
-    return None
+                found.append((value.total, answer))
+    return [answer for _, answer in found]
 
 
 def _unread(hop: Hop, reading: Reading, subject: str | None) -> list[str]:

@@ -18,7 +18,7 @@ _SPLIT = re.compile(
     r"(?:[,;:]\s*|\s+|\?\s*|\.\s+)(?:and|but|then|also)\s+(?:then\s+|also\s+)?"
     r"(?=(?:which|what|who|whom|whose|how|where|when|by\s+what|in\s+which|in\s+what|of\s+which|to\s+which|from\s+which|"
     r"with\s+which|by\s+which|on\s+which)\b)"
-    r"|[?]\s+(?=\w)|[;,]\s+(?=(?:which|what|who)\b[^,?]*\b(?:it|its|they|their|that|this)\b)",
+    r"|[?]\s+(?=\w)|;\s+(?=(?:which|what|who)\b)|,\s+(?=(?:which|what|who)\b[^,?]*\b(?:it|its|they|their|that|this)\b)",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(
@@ -40,7 +40,7 @@ _SCOPES = (
 )
 _OWNED = re.compile(
     r"\b(?:functions?|methods?|class(?:es)?|exceptions?|arguments?|parameters?|options?|flags?|constants?|iterators?|"
-    r"tools?|something)\s+(?:of|in|from|on|to|for|does)\s+(?:the\s+|an?\s+|python'?s?\s+)?[`'\"]?([A-Za-z_][\w.]*)"
+    r"keywords?|tools?|something)\s+(?:of|in|from|to|for|does)\s+(?:the\s+|an?\s+|python'?s?\s+)?[`'\"]?([A-Za-z_][\w.]*)"
 )
 _IMPERATIVE = re.compile(
     r"^(?:please\s+|can\s+you\s+|could\s+you\s+)*(?:name|tell\s+me|give\s+me|identify|say|find|list)\s+(?:me\s+)?",
@@ -50,6 +50,10 @@ _DEFAULT = re.compile(
     r"\b(?:what|which)(?:'s|\s+is|\s+are)?\s+(?:the\s+|its\s+)?(?:\w+\s+){0,2}?defaults?\b|\bdefaults?\s+(?:to\b|values?\s+of\b)"
     r"|\bby\s+default\b"
 )
+_BASE = re.compile(
+    r"\b(?:what|which)\b.*\b(?:subclass\s+of|inherits?(?:\s+from)?|derives?\s+from)\W*$|\b(?:base|parent|super)[\s-]?class\b"
+)
+_CALLED = re.compile(r"[,;]?\s*(?:and\s+)?what\s+is\s+(?:it\s+called|its\s+name)\W*$", re.IGNORECASE)
 _OF_DEFAULT = re.compile(r"\bdefaults?\b.*\b(?:of|in|for)\s+[`'\"]?([A-Za-z_][\w.]*)[`'\"]?\s*$")
 _NO_SCOPE = frozenset(
     ("the", "a", "an", "python", "standard", "which", "what", "this", "that", "it", "its", "any", "built", "builtin")
@@ -61,7 +65,9 @@ NAMED = re.compile(r"[A-Za-z_][\w.]*")
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*\w|\w+")
 _DIRECT = re.compile(r"\b(?:what\s+(?:does|do|is|are)|explain|describe|purpose\s+of|meaning\s+of)\b", re.IGNORECASE)
 _HOW = re.compile(r"\bhow\s+(?:do|can|could|should|would|to|does\s+one|might)\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\b(?:how\s+(?:many|much|tall|old|far|long|big|large|deep|high|fast)|what\s+year|when)\b", re.I)
+_NUMBER = re.compile(
+    r"\b(?:how\s+(?:many|much|tall|old|far|long|big|large|deep|high|fast)|what\s+year)\b|^when\b", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class Concept:
     parts: tuple[str, ...] = ()
     weight: float = 1.0
     proper: bool = False
+    """A proper name, a number or an acronym: a page without it speaks of something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Hop:
 def read(question: str) -> tuple[Hop, ...]:
     """The hops of a question, at least one."""
     text = re.sub(r"^\s*question\s*:\s*", "", question[:QUESTION_CHARS], flags=re.IGNORECASE).strip()
-    text = _IMPERATIVE.sub("", text)
+    text = _CALLED.sub("", _IMPERATIVE.sub("", text))
     text = re.sub(r"\be-mail", "email", text, flags=re.IGNORECASE)
     parts = [part.strip(" ,;.?!") for part in _SPLIT.split(text) if part and part.strip(" ,;.?!")]
     if len(parts) > _HOPS:
@@ -148,7 +155,7 @@ def _hop(text: str) -> Hop:
         if all(term in GENERIC for term in found):
             minor.update(found)
             continue
-        proper = index > 0 and word[0].isupper() and not word.isupper() and lower not in _PROPER_EXEMPT and not dotted
+        proper = index > 0 and word[0].isupper() and lower not in _PROPER_EXEMPT and "." not in word
         proper = proper or (word.isdigit() and len(word) >= 4)
         whole, *rest = found if len(found) > 1 else (found[0],)
         concepts.setdefault(whole, Concept(whole, tuple(rest), 1.5 if proper else 1.0, proper))
@@ -184,7 +191,8 @@ def ground(hop: Hop, names: Iterable[str]) -> Hop:
     outer = {part for name in lowered for part in _outers(name)}
     for owner in hop.owners:
         options = {owner.lower(), TYPE_NAMES.get(owner.lower(), owner.lower())}
-        if hop.wants in OF_A_NAME:
+        within = re.search(rf"\b{re.escape(owner)}[`'\"]?\s+(?:function|method|class|module|library)\b", hop.text)
+        if hop.wants in OF_A_NAME and not within:
             if any(name in options or name.rsplit(".", 1)[-1] in options for name in lowered):
                 subjects.append(owner)
         elif options & outer:
@@ -195,7 +203,7 @@ def ground(hop: Hop, names: Iterable[str]) -> Hop:
     concepts = tuple(concept for concept in hop.concepts if concept.term not in words)
     if concepts and hop.wants not in ("fact", "way", *OF_A_NAME) and len(concepts) > 1:
         # "Which function of re replaces …": the first word left is what the function does.
-        concepts = (replace(concepts[0], weight=1.4 * concepts[0].weight), *concepts[1:])
+        concepts = (replace(concepts[0], weight=1.6 * concepts[0].weight), *concepts[1:])
     return replace(hop, scopes=tuple(scopes), subjects=tuple(subjects), strangers=tuple(strangers), concepts=concepts)
 
 
@@ -208,7 +216,7 @@ def _wants(text: str) -> str:
     lowered = text.lower()
     if _DEFAULT.search(lowered):
         return "default"
-    if re.search(r"\b(?:subclass(?:es)?|inherits?|derived?s?|base\s+class|parent\s+class|superclass)\b", lowered):
+    if _BASE.search(lowered):
         return "base"
     kind = _KIND.search(text)
     if kind:
@@ -224,8 +232,8 @@ def _wants(text: str) -> str:
 
 
 def is_direct(hop: Hop) -> bool:
-    """True for "What does X do?": the page of X answers it, whatever else it says."""
-    return bool(_DIRECT.search(hop.text))
+    """True for "What does X do?" and for a bare name: the page of X answers it, whatever else it says."""
+    return len(hop.words) <= 1 or bool(_DIRECT.search(hop.text))
 
 
 def _may_name(name: str) -> bool:

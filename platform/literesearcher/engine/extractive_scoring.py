@@ -25,6 +25,9 @@ _KIND_LINE = re.compile(
 _ALIKE_CREDIT = 0.7
 _DEEP_CREDIT = 0.6
 """A word in the body of a page says less of what the page is about than one in its title or first sentence."""
+_PARTICLES = frozenset(("is", "has", "get", "set", "to", "from", "as", "of"))
+_SHORT_CHARS, _DEEP_IN_LONG = 1_500, 0.4
+"""A long text holds many words by chance."""
 _ENOUGH = {1: 0.65, 2: 0.68, 3: 0.56}
 _ENOUGH_MANY = 0.5
 _ENOUGH_FACT = 0.74
@@ -103,10 +106,16 @@ def score(hop: Hop, item: Candidate) -> Score:
     deep = frozenset(terms(item.evidence))
     concepts = hop.concepts
     weights = sum(concept.weight for concept in concepts)
-    gained = sum(concept.weight * credit(concept, near, deep) for concept in concepts)
+    worth = _DEEP_CREDIT if len(item.evidence) <= _SHORT_CHARS else _DEEP_IN_LONG
+    gained = sum(concept.weight * credit(concept, near, deep, worth) for concept in concepts)
     coverage = gained / weights if weights else 1.0
     own = _share_of_own_name(hop, item)
-    verb = bool(concepts) and own > 0 and any(_speaks(part, concepts[0].term) for part in _own_parts(item))
+    verb = (
+        bool(concepts)
+        and hop.wants != "way"
+        and own > 0
+        and any(speaks(part, concepts[0].term) for part in _own_parts(item))
+    )
     total = (
         coverage
         + (0.3 if verb else 0.15) * own
@@ -115,10 +124,13 @@ def score(hop: Hop, item: Candidate) -> Score:
         + _kind_bonus(hop, item)
     )
     total += _in_order(hop, item)
-    total += 0.08 * min(3, sum(term in near for term in hop.minor)) + _named_bonus(hop, item)
+    total += 0.08 * min(3, sum(term in near for term in hop.minor))
+    total += 0.12 * any(len(term) >= 3 and last.startswith(term) and last != term for term in hop.minor) + _named_bonus(
+        hop, item
+    )
     total -= 0.04 * max(0, (item.name or "").count(".") - 1)
     in_scope = _in_scope(hop, item)
-    enough = in_scope and _enough(hop, item, coverage + 0.15 * (own == 1.0), near, deep)
+    enough = in_scope and _enough(hop, item, coverage, 0.1 * (own == 1.0 and len(concepts) > 2), near, deep)
     return Score(total if in_scope else total - 1.0, coverage, enough)
 
 
@@ -129,25 +141,26 @@ def _share_of_own_name(hop: Hop, item: Candidate) -> float:
     """
     own = _own_parts(item)
     wanted = [concept.term for concept in hop.concepts]
-    return sum(any(_speaks(part, term) for term in wanted) for part in own) / len(own) if own else 0.0
+    return sum(any(speaks(part, term) for term in wanted) for part in own) / len(own) if own else 0.0
 
 
 def _own_parts(item: Candidate) -> list[str]:
-    return [part for part in (item.name or "").rsplit(".", 1)[-1].lower().split("_") if part]
+    parts = [part for part in (item.name or "").rsplit(".", 1)[-1].lower().split("_") if part]
+    return [part for part in parts if part not in _PARTICLES] or parts
 
 
-def _speaks(part: str, term: str) -> bool:
+def speaks(part: str, term: str) -> bool:
+    """True where a part of a name stands for the term, run together or shortened."""
     if stem(part) == term:
+        return True
+    if len(term) >= 6 and part.endswith(term[:3]):
         return True
     return (len(term) >= 4 and term in part) or (len(part) >= 3 and term.startswith(part))
 
 
 def _in_order(hop: Hop, item: Candidate) -> float:
     """For words that stand side by side in the question and in the first sentence: "from polar to rectangular"."""
-    sides = [
-        [term for term in terms(text) if term not in STOP_WORDS and term not in GENERIC]
-        for text in (hop.text, item.about)
-    ]
+    sides = [[term for term in terms(text) if term not in STOP_WORDS] for text in (hop.text, item.about)]
     asked, told = (set(pairwise(side)) for side in sides)
     return 0.06 * min(5, len(asked & told))
 
@@ -163,31 +176,37 @@ def _precision(hop: Hop, item: Candidate) -> float:
     return sum(term in wanted for term in told) / len(told) if told else 0.0
 
 
-def credit(concept: Concept, near: frozenset[str], deep: frozenset[str]) -> float:
+def credit(concept: Concept, near: frozenset[str], deep: frozenset[str], worth: float = _DEEP_CREDIT) -> float:
     """0 to 1: how surely the concept is there, by itself or by a word alike, in the title or deeper in the page."""
-    for place, worth in ((near, 1.0), (deep, _DEEP_CREDIT)):
-        if concept.term in place or (concept.parts and all(part in place for part in concept.parts)):
-            return worth
-        if worth == 1.0 and not ALIKE.get(concept.term, frozenset()).isdisjoint(place):
-            alike = _ALIKE_CREDIT
-            deeper = _DEEP_CREDIT if concept.term in deep else 0.0
-            return max(alike, deeper)
-    return _DEEP_CREDIT * _ALIKE_CREDIT if not ALIKE.get(concept.term, frozenset()).isdisjoint(deep) else 0.0
+    alike = ALIKE.get(concept.term, frozenset())
+    return max(
+        1.0 if _there(concept, near) else 0.0,
+        worth if _there(concept, deep) else 0.0,
+        0.0 if alike.isdisjoint(near) else _ALIKE_CREDIT,
+        0.0 if alike.isdisjoint(deep) else _ALIKE_CREDIT * worth,
+    )
 
 
-def _enough(hop: Hop, item: Candidate, coverage: float, near: frozenset[str], deep: frozenset[str]) -> bool:
+def _enough(
+    hop: Hop, item: Candidate, coverage: float, extra: float, near: frozenset[str], deep: frozenset[str]
+) -> bool:
     concepts = hop.concepts
     if any(not set(terms(owner)) <= near | deep for owner in hop.strangers):
         return False
-    if hop.wants == "fact" and any(concept.proper and not _there(concept, near | deep) for concept in concepts):
+    if item.kind == "module" and hop.wants in ("function", "class", "method", "exception"):
+        return False
+    strict = hop.wants == "fact" or coverage < _ENOUGH_FACT
+    if strict and any(concept.proper and not _there(concept, near | deep) for concept in concepts):
         return False
     if names_it(hop, item) and (is_direct(hop) or hop.wants in OF_A_NAME or not concepts):
         return True
     if not concepts:
         return hop.wants != "fact" and bool(hop.scopes) and item.name is not None
     if hop.wants == "fact":
-        return _there(concepts[0], near) if len(concepts) == 1 else coverage >= _ENOUGH_FACT
-    return coverage >= _ENOUGH.get(len(concepts), _ENOUGH_MANY)
+        if len(concepts) == 1:
+            return item.name is None and _there(concepts[0], near)
+        return coverage >= _ENOUGH_FACT
+    return coverage + extra >= _ENOUGH.get(len(concepts), _ENOUGH_MANY)
 
 
 def _there(concept: Concept, place: frozenset[str]) -> bool:
@@ -232,7 +251,7 @@ def _kind_bonus(hop: Hop, item: Candidate) -> float:
     if hop.builtin and item.name is not None:
         return 0.3 if "." not in item.name else -0.2
     if wanted == "way":
-        return {"function": 0.15, "method": 0.05, "module": -0.2, "class": -0.1}.get(kind or "", 0.0)
+        return {"function": 0.15, "method": -0.1, "module": -0.25, "class": -0.25}.get(kind or "", 0.0)
     if wanted in (*OF_A_NAME, "fact", "constant") or kind is None:
         return 0.0
     if wanted == kind or (wanted == "class" and kind == "exception"):

@@ -19,7 +19,7 @@ from literesearcher.corpus.pydoc.modules import INSPECTED
 from literesearcher.corpus.records import Record
 from literesearcher.errors import BoundaryError
 
-BUILDER = 4
+BUILDER = 9
 """Rises when pages come out differently."""
 _CHILD_SECONDS = 60.0
 
@@ -37,7 +37,11 @@ def records() -> Iterator[tuple[Record, int, int]]:
         modules: dict[str, Module] = {}
         for name, path in found:
             module = source.read(name, path)
-            if module is not None:
+            if module is not None and name in modules:
+                modules[name].entries |= {
+                    key: entry for key, entry in module.entries.items() if key not in modules[name].entries
+                }
+            elif module is not None:
                 modules[name] = module
         source.publish(modules)
         for module in _inspected(child):

@@ -34,8 +34,8 @@ SKIPPED_MODULES = frozenset(
     ("antigravity", "this", "ntpath", "nturl2path", "sre_compile", "sre_constants", "sre_parse")
 )
 
-PUBLIC_NAMES = {"_collections_abc": "collections.abc", "posixpath": "os.path"}
-"""Source files whose public name is another one."""
+PUBLIC_NAMES = {"_collections_abc": "collections.abc", "posixpath": "os.path", "genericpath": "os.path"}
+"""Source files whose public name is another one; two of one name make one module."""
 
 INSPECTED = (
     "builtins",

@@ -1,7 +1,6 @@
 """Entries to pages: a page a module, class and function, as Markdown with signature, docstring and parameters.
 
-Every page stands by itself and is at least 500 characters long where its module gives that much: a visit takes a
-shorter page for one that did not load. Refuses to know: how entries were read, the index.
+Refuses to know: how entries were read, the index.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from literesearcher.corpus.records import Record
 from literesearcher.research.passages import shorten
 
 _SUMMARY_CHARS = 200
-_LONG_ENOUGH = 560
-_SIBLINGS = 60
 _MEMBERS = 400
 _SENTENCE = re.compile(r"(?<=[a-z0-9)'`\"\]]\.)\s+(?=[A-Z(\[`*])")
 _UNDERLINED = re.compile(r"^\s*[~=*^-]{3,}\s*$", re.MULTILINE)
@@ -119,7 +116,7 @@ def _entry_page(module: Module, entry: Entry) -> Record:
     return Record(
         url=f"pydoc:{module.name}.{entry.name}",
         title=f"{name} — {about}" if about else name,
-        text=text if len(text) >= _LONG_ENOUGH else f"{text}\n\n{_surroundings(module, entry)}",
+        text=text,
         indexed=f"{own}\n\n{' '.join(member.name for member in entry.members)}",
     )
 
@@ -139,13 +136,10 @@ def _member_page(module: Module, owner: Entry, member: Entry) -> Record:
     parameters = _parameters(signature)
     if parameters:
         own += f"\n\nParameters of {name}: {parameters}."
-    others = ", ".join(other.name for other in owner.members if other is not member)
-    around = f"## Around it in {owner.name}\n\n{shorten(_parted(owner)[1], 600)}\n\nOthers: {others}"
     return Record(
         url=f"pydoc:{module.name}.{owner.name}.{member.name}",
         title=f"{name} — {about}" if about else name,
-        text=own if len(own) >= _LONG_ENOUGH else f"{own}\n\n{around}",
-        indexed=own,
+        text=own,
     )
 
 
@@ -164,16 +158,6 @@ def _member(owner: Entry, member: Entry) -> str:
     if member.kind == "property":
         head += " (property)"
     return f"{head}\n\n{text or f'{member.kind.capitalize()} of {owner.name}.'}"
-
-
-def _surroundings(module: Module, entry: Entry) -> str:
-    others = [name for name in module.entries if name != entry.name][:_SIBLINGS]
-    lines = [f"## Around it in {module.name}"]
-    if module.doc:
-        lines.append(shorten(module.doc, 600))
-    if others:
-        lines.append("Others: " + ", ".join(others))
-    return "\n\n".join(lines)
 
 
 def _parameters(signature: str | None) -> str:

@@ -43,7 +43,8 @@ def files(root: Path) -> list[tuple[str, Path]]:
             private = any(part.startswith("_") for part in module.split("."))
             if module and not private and module not in SKIPPED_MODULES and ".test" not in module:
                 found.append((module, path))
-    return sorted(found)
+    # `posixpath` before `genericpath`: its docstring is the module's.
+    return sorted(found, key=lambda each: (each[0], each[1].stem == "genericpath"))
 
 
 def read(name: str, path: Path) -> Module | None:
