@@ -8,10 +8,10 @@ with two results gets each in its place, also when it is made again after a cras
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from literesearcher.testing.replay.inversion import Item, PageItem, SearchItem
+from literesearcher.testing.replay.inversion import Item, PageItem, SearchItem, invert
 from literesearcher.testing.replay.rollouts import Case
 from literesearcher.testing.replay.served import ServedTurn, question_forms, serve_turns, url_key
 
@@ -131,7 +131,7 @@ class Book:
         one, turn, at = _latest(places)
         if turn not in one.when:
             self.unexpected.append(f"{what} was asked for before the turn that calls it")
-        elif one.when[turn] != max(one.when.values()) and not self._shared:
+        elif not self._shared and one.when[turn] != max(one.when.values()):
             one.mismatches.append(f"{what} belongs to turn {turn + 1}, which is over")
         for running, number, item in places:
             if number in running.when:
@@ -156,7 +156,7 @@ class Book:
                 yield f"turn {at + 1} is not the text that was served: {_difference(text, said)}"
             recorded = served.turn.response or ""
             if reader != "user" or read != recorded:
-                if self._recorded_elsewhere(one, at, read):
+                if self._recorded_elsewhere(one, at, read) or (self._shared and self._mixed(served, read)):
                     one.reordered += at == number - 1  # counted once, when it is new
                 else:
                     yield f"the tool message of turn {at + 1} is not the recorded one: {_difference(recorded, read)}"
@@ -164,6 +164,27 @@ class Book:
     def _recorded_elsewhere(self, one: Progress, at: int, read: str) -> bool:
         call = one.turns[at].turn.call
         return any(other.turn.call == call and other.turn.response == read for other in one.turns)
+
+    def _mixed(self, served: ServedTurn, read: str) -> bool:
+        """Each part was recorded for its target: with shared cases a provider cannot know which turn asks."""
+        if served.turn.call is None:
+            return False
+        try:
+            got = invert(served.turn.call, read)
+        except ValueError:
+            return False
+        return all(
+            any(
+                _said(place[0].turns[place[1]].items[place[2]]) == _said(item)
+                for place in self._by_target[_target(item)]
+            )
+            for item in got
+        )
+
+
+def _said(item: Item) -> Item:
+    """An item without how its URL was spelled."""
+    return replace(item, url=url_key(item.url)) if isinstance(item, PageItem) else item
 
 
 def _latest(places: Sequence[tuple[Progress, int, int]]) -> tuple[Progress, int, int]:
