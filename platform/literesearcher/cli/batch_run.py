@@ -74,10 +74,9 @@ class BatchRun:
     async def run(self, due: Sequence[Due], *, concurrency: int) -> None:
         """All of them. The first error ends the run; then, and when cancelled, running jobs are handed back."""
         left = iter(due)
+        drive = self._platform.orchestrator().run_job
 
         async def worker() -> None:
-            # A worker of its own a slot: each drives one job at a time, under its own leases.
-            drive = self._platform.orchestrator().run_job
             for next_due in left:
                 await self._one(next_due, drive)
 
