@@ -121,7 +121,7 @@ def _digest(*parts: str) -> str:
 
 
 def _heading(title: str, tail: str) -> str:
-    """What is searched as a title: each name once, and the parts of names that words do not show (`JSONDecodeError`)."""
+    """What is searched as a title: each name once, and the parts of names (`JSON` of `JSONDecodeError`)."""
     heading = title if tail in title else f"{title} {tail}"
     shown = heading.lower().replace(".", " ").replace("_", " ").split()
     return " ".join([heading, *(part for part in _names(tail) if part.isalnum() and part not in shown)])

@@ -12,10 +12,10 @@ import json
 import re
 
 from literesearcher.engine import extractive_reading
-from literesearcher.engine.extractive_plan import Finish, Plan, Search, Visit, plan
+from literesearcher.engine.extractive_plan import Finish, Plan, Search, Visit, gist, plan
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError
-from literesearcher.research.messages import Usage
+from literesearcher.research.messages import Message, Usage
 from literesearcher.research.parsing import parse_turn
 from literesearcher.research.passages import best_sentences, extract, shorten
 from literesearcher.research.prompts import EXTRACTOR
@@ -25,7 +25,11 @@ CONTEXT_LENGTH = 131_072
 _INLINE_CHARS = 60_000
 """A longer conversation is read in a thread."""
 _NOTICE = "No language model wrote this."
-_HEADING = re.compile(r"^#+\s*\**\s*(?:web\s*)?(page|content|goal|user goal|webpage content)\b.*$", re.I | re.MULTILINE)
+_HEADING = re.compile(
+    r"^#+[ \t]*\**[ \t]*((?:web ?page )?content|(?:web ?)?page|(?:user )?goal)[ \t]*:?\**[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""How prompts head the page and the goal; whole lines, so that a page's own headings rarely pass for them."""
 
 
 class ExtractiveEngine:
@@ -98,17 +102,19 @@ def _call(name: str, arguments: dict[str, object]) -> str:
 
 
 def _sentence(step: str) -> str:
-    """One sentence for a step of research: what was done, and what came back for the question."""
+    """One sentence for a step of research: what was done, and what of it bears on the question."""
     question, _, rest = step.partition("\n\nDone:\n")
     done, _, came_back = rest.partition("\n\nCame back:\n")
-    call = parse_turn(done).call
     wanted = question.removeprefix("Question:\n")
-    told = best_sentences(came_back or rest or step, wanted, max_chars=300)
-    if call is None:
-        return told
+    conversation = (Message("user", wanted), Message("assistant", done), Message("user", came_back))
+    reading = extractive_reading.read(conversation) if came_back.lstrip().startswith("<tool_response>") else None
+    call = parse_turn(done).call
+    if reading is None or call is None:
+        return best_sentences(came_back or rest or step, wanted, max_chars=300)
+    told = gist(reading)
     what = call.arguments.get("query") or call.arguments.get("url") or ""
     listed = "; ".join(str(each) for each in what) if isinstance(what, list) else str(what)
-    return f"{call.name} of {shorten(listed, 150)}: {told}"
+    return f"{call.name} of {shorten(listed, 150)}: {told or 'nothing that bears on the question'}"
 
 
 def _extraction(prompt: str) -> str:
@@ -128,12 +134,11 @@ def _parted(prompt: str) -> tuple[str, str]:
         at = inside.rfind(middle)
         if at >= 0:
             return inside[:at], inside[at + len(middle) :]
-    sections: dict[str, str] = {}
     heads = list(_HEADING.finditer(prompt))
-    for number, head in enumerate(heads):
-        end = heads[number + 1].start() if number + 1 < len(heads) else len(prompt)
-        key = "goal" if "goal" in head[1].lower() else "page"
-        sections.setdefault(key, prompt[head.end() : end].strip()) if key == "page" else sections.update(
-            {key: prompt[head.end() : end].strip()}
-        )
-    return sections.get("page", prompt), sections.get("goal", "").split("\n\n")[0]
+    pages = [head for head in heads if "goal" not in head[1].lower()]
+    goals = [head for head in heads if "goal" in head[1].lower()]
+    if not pages or not goals:
+        return prompt, ""
+    first, last = pages[0], goals[-1]
+    page = prompt[first.end() : last.start() if last.start() > first.end() else len(prompt)]
+    return page.strip(), prompt[last.end() :].strip().split("\n\n")[0]

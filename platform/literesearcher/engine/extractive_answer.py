@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from literesearcher.engine.extractive_lexicon import ALIKE
 from literesearcher.engine.extractive_question import Concept, Hop
-from literesearcher.engine.extractive_scoring import NAME, Candidate, credit, names_it, speaks
+from literesearcher.engine.extractive_scoring import NAME, Candidate, names_it, speaks
+from literesearcher.engine.extractive_sentences import best_sentence, credit, prose
 from literesearcher.research.passages import sentences, shorten
 from literesearcher.research.words import terms
 
 ANSWER_CHARS = 300
+_ABOUT_IT = 0.55
+"""Share of the second question's words, and 0.1 for each name that the first answer gave."""
 _PARAMETER = re.compile(r"`(\**)([A-Za-z_]\w*)` \(([^()`]{1,80}?)(?:, default `([^`]{0,200})`)?\)")
 _LISTED = re.compile(r"^Parameters of [\w.]+: (.+)$", re.MULTILINE)
 _SIGNATURE = re.compile(r"`[\w.]+\(([^`]*)\)`")
@@ -25,7 +28,6 @@ _SUBCLASS = re.compile(r"\b[Ss]ubclass of `?([A-Za-z_][\w.]*)")
 _RAISED = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration))\b")
 _DESCRIBED = re.compile(r"^ {0,8}([a-z_]\w*)(?: {2,}|\s?: +|\s+[-–] +)(\S.*)$", re.MULTILINE)
 _TAGS = re.compile(r"</?(?:think|answer|tool_call|tool_response)>")
-_NOT_PROSE = re.compile(r"^(?:#|```|~~~|>>>|\.\.\. |Parameters of |Others: |`[\w.]+\(|- `)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,39 +88,30 @@ def of_name(hop: Hop, item: Candidate) -> Answer | None:
     return _answer(f"{name} — {told}", name, item) if told else None
 
 
+def about_it(hop: Hop, items: list[Candidate], before: Answer) -> Answer | None:
+    """For "… and where does she work?": the sentence that says it of somebody whom the answer before speaks of."""
+    people = {name.lower() for name in spoken_of(before.text)}
+    best: tuple[float, str, Candidate] | None = None
+    for item in items:
+        if item.name is not None:
+            continue
+        told = [s for s in prose(item.evidence) if s not in before.text and people & set(re.findall(r"\w+", s.lower()))]
+        sentence, share = best_sentence(hop, item, told)
+        share += 0.1 * len(people & set(re.findall(r"\w+", sentence.lower())))
+        if share >= _ABOUT_IT and (best is None or share > best[0]):
+            best = (share, sentence, item)
+    return _answer(f"{best[1]} ({before.text})", None, best[2]) if best else None
+
+
+def spoken_of(text: str) -> list[str]:
+    """Words of a text that look like proper names."""
+    return list(dict.fromkeys(word for word in re.findall(r"\w+", text) if word[0].isupper() and len(word) > 1))
+
+
 def fitting(hop: Hop, item: Candidate, *, least: float = 0.0) -> str:
     """The sentence that covers most of the hop's concepts; "" where none covers more than `least`."""
-    context = frozenset(terms(f"{item.title} {item.name or ''}"))
-    best, best_share = "", least
-    for sentence in prose(item.evidence):
-        spoken = frozenset(terms(sentence))
-        if hop.numeric and not re.search(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b", sentence):
-            continue
-        share = sum(c.weight * max(credit(c, spoken, spoken), 0.5 * credit(c, context, context)) for c in hop.concepts)
-        share += 0.05 * sum(term in spoken for term in hop.minor)
-        share /= sum(c.weight for c in hop.concepts) or 1.0
-        if share > best_share + 1e-9:
-            best, best_share = sentence, share
-    return best
-
-
-def prose(evidence: str) -> list[str]:
-    """Sentences of the evidence, lines of a paragraph joined, without headings, code and lists of names."""
-    found: list[str] = []
-    fenced = False
-    for block in evidence.split("\n\n"):
-        lines = []
-        for line in block.split("\n"):
-            stripped = line.strip()
-            if stripped.startswith(("```", "~~~")):
-                fenced = not fenced
-            elif not fenced and stripped and not _NOT_PROSE.match(stripped):
-                lines.append(stripped)
-        if any(line.startswith(("- ", "* ", "|")) for line in lines):
-            found.extend(line.lstrip("-* ") for line in lines)
-        else:
-            found.extend(sentences(" ".join(lines)))
-    return found
+    best, share = best_sentence(hop, item, prose(item.evidence))
+    return best if share > least else ""
 
 
 def _about(hop: Hop, item: Candidate) -> str:

@@ -21,10 +21,10 @@ KINDS = {stem(word): kind for kind, words in _KIND_WORDS.items() for word in wor
 """What a question may ask for, by the stem of the word that says it."""
 
 _GENERIC = """
-check test whether tell raise implement handle
+many much check test whether tell raise implement handle
 python standard library built builtin stdlib function routine method class module package exception argument parameter
 keyword option arg object value return give get make take use find provide create produce compute calculate perform
-let allow help call result work way thing kind sort-of several single given new certain particular specific various
+let allow help call result way thing kind sort-of several single given new certain particular specific various
 following correct right exact exactly available able whole entire two three itself directly simply easily possible best
 type accept pass want show tell happen way item element element data code program programming language documentation
 docs someone something anything every all each named determine control specify set define indicate supply support

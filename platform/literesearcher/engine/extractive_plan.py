@@ -17,20 +17,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from literesearcher.engine import extractive_question as questions
-from literesearcher.engine.extractive_answer import Answer, direct, of_name
+from literesearcher.engine.extractive_answer import Answer, about_it, direct, fitting, of_name, spoken_of
 from literesearcher.engine.extractive_lexicon import TYPE_NAMES, WORDS_ALIKE
 from literesearcher.engine.extractive_question import Hop
 from literesearcher.engine.extractive_reading import Reading
 from literesearcher.engine.extractive_scoring import NAME, Candidate, candidate, candidates, names_it, score
+from literesearcher.research.passages import shorten
 from literesearcher.research.words import stem, terms
 
 _PAGES = 3
 _KIND_WORDS = ("function", "class", "method", "exception", "constant")
 _SEARCHES = 3
 _VISITS = 5
+_WORTH_READING = 0.25
+"""Least share of a hop's words that a result shows, to be opened."""
 _NEAR = 0.4
 """How far behind the best score an answer still counts as nearly as good."""
 _GOAL_CHARS = 600
+_GIST_CHARS = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ def plan(reading: Reading, *, last: bool = False) -> Plan:
         return Finish("No further page can be read, and what was read does not support an answer.", None)
     hop = hops[missing]
     subject = resolved[-1].name if resolved and hop.refers else known if hop.refers else None
-    unread = _unread(hop, reading, subject)
+    people = spoken_of(resolved[-1].text) if resolved and hop.refers and not subject else []
+    unread = _unread(hop, reading, subject, people)
     if unread and reading.visits < _VISITS:
         goal = reading.question.strip() if not subject else f"{hop.text} ({subject})"
         return Visit("These results share most with the question.", unread, goal[:_GOAL_CHARS])
@@ -95,6 +100,21 @@ def plan(reading: Reading, *, last: bool = False) -> Plan:
     return Finish("What was found does not support an answer.", None)
 
 
+def gist(reading: Reading) -> str:
+    """The most that one tool step says about the question, in a line: pages read, else results found."""
+    hop = questions.read(reading.question)[0]
+    items = candidates(reading.found, reading.pages)
+    results = [candidate(hit.url, hit.title, hit.snippet, hit.place) for hit in reading.found.values()]
+    ranked = sorted(items or results, key=lambda item: (-score(hop, item).total, item.url))
+    lines = [f"{item.title} ({item.url})" if not items else _line(hop, item) for item in ranked[:2]]
+    return shorten("; ".join(lines), _GIST_CHARS)
+
+
+def _line(hop: Hop, item: Candidate) -> str:
+    told = item.about or fitting(hop, item)
+    return f"{item.name or item.title}: {told} ({item.url})"
+
+
 def _resolve(hops: tuple[Hop, ...], items: list[Candidate], known: str | None) -> tuple[list[Answer], int | None]:
     """Answers hop by hop, and the number of the first hop that has none.
 
@@ -107,7 +127,7 @@ def _resolve(hops: tuple[Hop, ...], items: list[Candidate], known: str | None) -
             continue
         resolved = [answer]
         for hop in hops[1:]:
-            later = _of_known(hop, items, resolved[-1].name, resolved[-1].url) if hop.refers else _best(hop, items)
+            later = _of_known(hop, items, resolved[-1].name, resolved[-1]) if hop.refers else _best(hop, items)
             if later is None:
                 break
             resolved.append(later)
@@ -118,11 +138,12 @@ def _resolve(hops: tuple[Hop, ...], items: list[Candidate], known: str | None) -
     return tried[0] if tried else ([], 0)
 
 
-def _of_known(hop: Hop, items: list[Candidate], name: str | None, url: str | None) -> Answer | None:
-    """The hop answered from the page of what is known; by any page where what is known has no name."""
-    about = [item for item in items if (item.name == name if name else item.url == url)]
-    answer = next((found for item in about if (found := of_name(hop, item))), None)
-    return answer or (None if name else _best(hop, items))
+def _of_known(hop: Hop, items: list[Candidate], name: str | None, before: Answer | None) -> Answer | None:
+    """The hop answered from the page of what is known, or where that has no name, by what it speaks of."""
+    if name or before is None:
+        about = [item for item in items if item.name == name]
+        return next((found for item in about if (found := of_name(hop, item))), None)
+    return about_it(hop, items, before) or _best(hop, items)
 
 
 def _best(hop: Hop, items: list[Candidate]) -> Answer | None:
@@ -141,8 +162,9 @@ def _ranked(hop: Hop, items: list[Candidate]) -> list[Answer]:
     return [answer for _, answer in found]
 
 
-def _unread(hop: Hop, reading: Reading, subject: str | None) -> list[str]:
-    """The best results that were not read yet, at most three."""
+def _unread(hop: Hop, reading: Reading, subject: str | None, people: list[str]) -> list[str]:
+    """The best results that were not read yet, at most three; only such as name one of `people` where there are any."""
+    named = {name.lower() for name in people}
     ranked: list[tuple[float, str]] = []
     best = 0.0
     for hit in reading.found.values():
@@ -152,7 +174,9 @@ def _unread(hop: Hop, reading: Reading, subject: str | None) -> list[str]:
         value = score(hop, item)
         told_of = names_it(hop, item) or (subject is not None and item.name == subject)
         points = value.total + told_of
-        if value.coverage <= 0.15 and not told_of:
+        spoken = named & {word.lower() for word in spoken_of(f"{hit.title} {hit.snippet}")}
+        points += 0.3 * len(spoken)
+        if not told_of and not spoken and (value.coverage <= _WORTH_READING or named):
             continue
         best = max(best, points)
         ranked.append((points, hit.url))
@@ -191,8 +215,7 @@ def _other_queries(hop: Hop, subject: str | None, resolved: list[Answer]) -> lis
     if subject:
         queries.append(f"{subject} {' '.join(core)}")
     elif resolved and hop.refers:
-        names = [w for w in resolved[-1].text.split() if w[:1].isupper()][:6]
-        queries.append(" ".join([*core, *(name.strip(".,;:()\"'") for name in names)]))
+        queries.append(" ".join([*spoken_of(resolved[-1].text)[:6], *core]))
     if alike:
         queries.append(" ".join([*hop.scopes, *core, *alike]))
         queries.append(" ".join([*hop.scopes, *alike]))

@@ -69,6 +69,8 @@ _NUMBER = re.compile(
     r"\b(?:how\s+(?:many|much|tall|old|far|long|big|large|deep|high|fast)|what\s+year)\b|^when\b", re.I
 )
 
+_COUNTED = re.compile(r"\bhow\s+many\s+(\w+)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Concept:
@@ -106,6 +108,8 @@ class Hop:
     """It asks for a name that needs no import."""
     numeric: bool = False
     """Only a sentence with a number answers it."""
+    counted: str = ""
+    """What "how many" counts: the number stands near it."""
     words: tuple[str, ...] = field(default=())
     """Content words as written, for queries."""
 
@@ -173,6 +177,7 @@ def _hop(text: str) -> Hop:
         refers=bool(_PRONOUN.search(text)),
         builtin=bool(re.search(r"\bbuilt-?\s?in\b", text, re.IGNORECASE)),
         numeric=bool(_NUMBER.search(text)),
+        counted=stem(counted[1].lower()) if (counted := _COUNTED.search(text)) else "",
         words=tuple(words),
     )
 

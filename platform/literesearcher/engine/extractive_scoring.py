@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from literesearcher.engine.extractive_lexicon import ALIKE, GENERIC, TYPE_NAMES
-from literesearcher.engine.extractive_question import OF_A_NAME, Concept, Hop, is_direct
+from literesearcher.engine.extractive_question import OF_A_NAME, Hop, is_direct
 from literesearcher.engine.extractive_reading import Found, PageRead
+from literesearcher.engine.extractive_sentences import DEEP_CREDIT, best_sentence, credit, prose, there
 from literesearcher.research.words import STOP_WORDS, stem, terms
 
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
@@ -22,9 +23,6 @@ _KIND_LINE = re.compile(
     r"|^The (module) `",
     re.MULTILINE | re.IGNORECASE,
 )
-_ALIKE_CREDIT = 0.7
-_DEEP_CREDIT = 0.6
-"""A word in the body of a page says less of what the page is about than one in its title or first sentence."""
 _PARTICLES = frozenset(("is", "has", "get", "set", "to", "from", "as", "of"))
 _SHORT_CHARS, _DEEP_IN_LONG = 1_500, 0.4
 """A long text holds many words by chance."""
@@ -106,9 +104,12 @@ def score(hop: Hop, item: Candidate) -> Score:
     deep = frozenset(terms(item.evidence))
     concepts = hop.concepts
     weights = sum(concept.weight for concept in concepts)
-    worth = _DEEP_CREDIT if len(item.evidence) <= _SHORT_CHARS else _DEEP_IN_LONG
+    worth = DEEP_CREDIT if len(item.evidence) <= _SHORT_CHARS else _DEEP_IN_LONG
     gained = sum(concept.weight * credit(concept, near, deep, worth) for concept in concepts)
     coverage = gained / weights if weights else 1.0
+    if item.name is None:
+        # A page about no name in a program: what counts is that one sentence of it speaks of what is asked.
+        coverage = best_sentence(hop, item, prose(item.evidence))[1]
     own = _share_of_own_name(hop, item)
     verb = (
         bool(concepts)
@@ -176,17 +177,6 @@ def _precision(hop: Hop, item: Candidate) -> float:
     return sum(term in wanted for term in told) / len(told) if told else 0.0
 
 
-def credit(concept: Concept, near: frozenset[str], deep: frozenset[str], worth: float = _DEEP_CREDIT) -> float:
-    """0 to 1: how surely the concept is there, by itself or by a word alike, in the title or deeper in the page."""
-    alike = ALIKE.get(concept.term, frozenset())
-    return max(
-        1.0 if _there(concept, near) else 0.0,
-        worth if _there(concept, deep) else 0.0,
-        0.0 if alike.isdisjoint(near) else _ALIKE_CREDIT,
-        0.0 if alike.isdisjoint(deep) else _ALIKE_CREDIT * worth,
-    )
-
-
 def _enough(
     hop: Hop, item: Candidate, coverage: float, extra: float, near: frozenset[str], deep: frozenset[str]
 ) -> bool:
@@ -196,7 +186,7 @@ def _enough(
     if item.kind == "module" and hop.wants in ("function", "class", "method", "exception"):
         return False
     strict = hop.wants == "fact" or coverage < _ENOUGH_FACT
-    if strict and any(concept.proper and not _there(concept, near | deep) for concept in concepts):
+    if strict and any(concept.proper and not there(concept, near | deep) for concept in concepts):
         return False
     if names_it(hop, item) and (is_direct(hop) or hop.wants in OF_A_NAME or not concepts):
         return True
@@ -204,13 +194,9 @@ def _enough(
         return hop.wants != "fact" and bool(hop.scopes) and item.name is not None
     if hop.wants == "fact":
         if len(concepts) == 1:
-            return item.name is None and _there(concepts[0], near)
+            return item.name is None and coverage >= _ENOUGH_FACT and (there(concepts[0], near) or hop.wants != "fact")
         return coverage >= _ENOUGH_FACT
     return coverage + extra >= _ENOUGH.get(len(concepts), _ENOUGH_MANY)
-
-
-def _there(concept: Concept, place: frozenset[str]) -> bool:
-    return concept.term in place or (bool(concept.parts) and all(part in place for part in concept.parts))
 
 
 def names_it(hop: Hop, item: Candidate) -> bool:

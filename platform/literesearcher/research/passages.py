@@ -183,8 +183,13 @@ def best_sentences(passage: str, query: str, *, max_chars: int) -> str:
     if not found:
         return shorten(passage, max_chars)
     wanted = set(content_terms(query))
-    best = max(range(len(found)), key=lambda i: (len(wanted.intersection(terms(found[i]))), -i))
-    return shorten(found[best], max_chars)
+
+    def spoken(sentence: str) -> tuple[int, float]:
+        told = set(terms(sentence))
+        shared = len(wanted & told)
+        return shared, shared / (len(told) or 1)
+
+    return shorten(max(found, key=spoken), max_chars)
 
 
 def shorten(text: str, max_chars: int) -> str:

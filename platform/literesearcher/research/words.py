@@ -37,9 +37,22 @@ STOP_WORDS = frozenset(_STOP.split())
 """Words that say nothing about what a page is about."""
 
 
+_IRREGULAR_FORMS = """
+begin began begun|write wrote written|run ran|build built|make made|lead led|win won|take took taken|give gave given
+hold held|send sent|keep kept|choose chose chosen|break broke broken|speak spoke spoken|grow grew grown|know knew known
+draw drew drawn|sell sold|buy bought|teach taught|think thought|lose lost|pay paid|fall fell fallen|rise rose risen
+drive drove driven|child children|man men|woman women
+"""
+_IRREGULAR = {
+    form: entry.split()[0] for entry in _IRREGULAR_FORMS.replace("\n", "|").split("|") for form in entry.split()[1:]
+}
+"""Forms that no rule takes back to their verb or noun."""
+
+
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A light English stem of a lower-case word: plural, -ing, -ed, -er, -or, -ion, -ly and the final e go."""
+    word = _IRREGULAR.get(word, word)
     if len(word) <= 3 or not word.isascii() or not word.isalpha():
         return word
     base = _singular(word)
