@@ -1,168 +1,161 @@
-"""Reads what the model wrote, forgivingly: never raises, whatever the text.
+"""Reads what the model wrote, forgivingly: never raises, and its work is linear in the text, whatever the text.
 
-Owns: which part of a turn is thought, call or answer, and the repair of slips in a call's JSON.
-Refuses to know: which tools exist, what happens next. A strict path comes first; repair runs only where it fails.
+Owns: which part of a turn is thought, call, answer or neither. Refuses to know: which tools exist, what happens next.
+Neighbour: `call_json` makes a call of the text between the call's tags.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import json_repair
-import orjson
-
+from literesearcher.research.call_json import read_call, read_strict
 from literesearcher.research.messages import ToolCall
 
-TOOL_RESPONSE = "<tool_response>"
-LONGEST_CALL = 16_384
-"""Characters of a call that repair looks at; repairing junk costs 6 ms a thousand."""
-DEEPEST = 40
-"""Brackets nested deeper than this are junk: no call of the two tools nests more than three."""
-_FENCE = re.compile(r"^```[\w-]*\s*\n?(.*?)\n?\s*```$", re.DOTALL)
+THINK, THINK_END = "<think>", "</think>"
+CALL, CALL_END = "<tool_call>", "</tool_call>"
+ANSWER, ANSWER_END = "<answer>", "</answer>"
+RESPONSE = "<tool_response>"
+_TAG = re.compile(f"{THINK}|{CALL}|{ANSWER}|{RESPONSE}")
+_CALL_BOUND = re.compile(rf"{RESPONSE}|\n[ \t]*+<(?:think|tool_call|answer)>")
+_ANSWER_BOUND = re.compile(rf"{RESPONSE}|\n[ \t]*+<(?:think|tool_call)>")
+"""Where a call or an answer without closing tag ends at the latest. A tag in the middle of a line is part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedTurn:
-    """One turn, read. At most one of `call` and `answer`; `broken_call`: a call stands there that no repair reads."""
+    """One turn, read. At most one of `call` and `answer`; `broken_call`: a call stands there that no repair reads.
+
+    `remark`: what was said outside thoughts, calls and answers, such as an answer without its tags.
+    """
 
     thought: str
     call: ToolCall | None = None
     answer: str | None = None
     broken_call: bool = False
+    remark: str = ""
 
 
-def parse_turn(text: str, *, opened_thought: bool = False) -> ParsedTurn:
+def parse_turn(text: str, *, opened_thought: bool = False, cut_off: bool = False) -> ParsedTurn:
     """Read a turn. `opened_thought`: the text begins inside a thought; found out from the text where it shows.
 
-    A turn with both call and answer is an answer. Only the first call counts. What follows the first
-    `<tool_response>` outside the thought was made up by the model and is dropped.
+    `cut_off`: the server stopped the text at its length, so what has no closing tag is half of something: half an
+    answer is a remark, half a call is carried out only where its JSON is whole.
+    A turn with both call and answer is an answer; an empty answer is none. Only the first call counts. What follows
+    the first `<tool_response>` outside a thought was made up by the model and is dropped.
     """
-    thought, rest = _split_thought(text, opened_thought)
-    cut = rest.find(TOOL_RESPONSE)
-    if cut >= 0:
-        rest = rest[:cut]
-    answer = _between(rest, "<answer>", "</answer>")
-    if answer is not None:
-        return ParsedTurn(thought, answer=answer.strip())
-    body = _between(rest, "<tool_call>", "</tool_call>")
-    if body is None:
-        return ParsedTurn(thought)
-    call = read_call(body)
-    return ParsedTurn(thought, call=call, broken_call=call is None)
+    reading = _Reading(text, cut_off)
+    reading.read(opened_thought or _begins_inside(text))
+    return ParsedTurn(
+        thought="\n\n".join(thought for thought in map(str.strip, reading.thoughts) if thought),
+        call=None if reading.answer else reading.call,
+        answer=reading.answer,
+        broken_call=reading.broken and reading.call is None and not reading.answer,
+        remark="\n".join(remark for remark in map(str.strip, reading.remarks) if remark),
+    )
 
 
-def _split_thought(text: str, opened: bool) -> tuple[str, str]:
-    """(thought, what follows it). Tags inside the thought are text."""
-    start = text.lstrip()
-    if start.startswith("<think>"):
-        start, opened = start[len("<think>") :], True
-    end = start.rfind("</think>")
-    if end >= 0 and (opened or "<think>" not in start[:end]):
-        first = start.find("</think>")
-        return _closing(start, first)
-    if end >= 0:
-        # Text stands before the thought; what stands before it is part of it.
-        return _closing(start, start.find("</think>"))
-    if not opened:
-        return "", text
-    # A thought that was never closed: a call or an answer that ends the text was still meant as one.
-    for tag in ("<answer>", "<tool_call>"):
-        at = start.rfind("\n" + tag)
-        if at >= 0:
-            return start[:at].strip(), start[at:]
-    return start.strip(), ""
+def _begins_inside(text: str) -> bool:
+    """A thought is closed that was never opened: the server's template opened it."""
+    end = text.find(THINK_END)
+    return end >= 0 and THINK not in text[:end] and not text.lstrip().startswith((CALL, ANSWER))
 
 
-def _closing(text: str, at: int) -> tuple[str, str]:
-    return text[:at].replace("<think>", "", 1).strip(), text[at + len("</think>") :]
+@dataclass(slots=True)
+class _Reading:
+    """One pass over a turn."""
 
+    text: str
+    cut_off: bool
+    thoughts: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    call: ToolCall | None = None
+    broken: bool = False
+    answer: str | None = None
+    closings: dict[str, int] = field(default_factory=dict)
 
-def _between(text: str, opening: str, closing: str) -> str | None:
-    start = text.find(opening)
-    if start < 0:
-        return None
-    start += len(opening)
-    end = text.find(closing, start)
-    return text[start:] if end < 0 else text[start:end]
+    def read(self, inside: bool) -> None:
+        at = 0
+        if inside:
+            # A model that opens the thought which its template has opened already.
+            start = len(self.text) - len(self.text.lstrip())
+            at = self._thought(start + len(THINK) if self.text.startswith(THINK, start) else 0)
+        while self.answer is None and (tag := _TAG.search(self.text, at)) is not None:
+            self.remarks.append(self.text[at : tag.start()])
+            match tag.group():
+                case "<think>":
+                    at = self._thought(tag.end())
+                case "<tool_call>":
+                    at = self._call(tag.end())
+                case "<answer>":
+                    at = self._answer(tag.end())
+                case _:
+                    return
+        if self.answer is None:
+            self.remarks.append(self.text[at:])
 
+    def _thought(self, start: int) -> int:
+        """Tags inside a thought are text."""
+        end = self.text.find(THINK_END, start)
+        if end < 0:
+            self._unclosed(self.text[start:])
+            return len(self.text)
+        self.thoughts.append(self.text[start:end])
+        return end + len(THINK_END)
 
-def read_call(body: str) -> ToolCall | None:
-    """The call in the text between the tags, None where nothing can be made of it."""
-    text = body.strip()
-    try:
-        return _as_call(orjson.loads(text))
-    except orjson.JSONDecodeError:
-        pass
-    fenced = _FENCE.match(text)
-    if fenced:
-        text = fenced.group(1).strip()
-    start = text.find("{")
-    if start < 0 or len(text) > LONGEST_CALL or _depth(text) > DEEPEST:
-        return None
-    text = text[start:]
-    for read in (_strict, _python, _repaired):
-        call = _as_call(read(text))
-        if call is not None:
-            return call
-    return None
+    def _call(self, start: int) -> int:
+        body, end, closed = self._body(start, CALL_END, _CALL_BOUND)
+        self._take_call(body, whole=closed or not self.cut_off or end < len(self.text))
+        return end
 
+    def _take_call(self, body: str, *, whole: bool) -> None:
+        if self.call is None and not self.broken:
+            self.call = read_call(body) if whole else read_strict(body)
+            self.broken = self.call is None
 
-def _strict(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
+    def _answer(self, start: int) -> int:
+        body, end, closed = self._body(start, ANSWER_END, _ANSWER_BOUND)
+        if self.cut_off and not closed and end == len(self.text):
+            self.remarks.append(body)
+        elif body.strip():
+            self.answer = body.strip()
+        return end
 
+    def _body(self, start: int, closing: str, bound: re.Pattern[str]) -> tuple[str, int, bool]:
+        """(text of the element, where it ends, whether it was closed)."""
+        end = self._closing(start, closing)
+        found = bound.search(self.text, start, end if end >= 0 else len(self.text))
+        if found is not None:
+            return self.text[start : found.start()], found.start(), False
+        if end < 0:
+            return self.text[start:], len(self.text), False
+        return self.text[start:end], end + len(closing), True
 
-def _python(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+    def _closing(self, start: int, closing: str) -> int:
+        """Where the next closing tag stands, -1 for nowhere. Looked for once: a text may open a tag ten thousand times
+        and close it at its very end."""
+        known = self.closings.get(closing)
+        if known is None or -1 < known < start:
+            known = self.closings[closing] = self.text.find(closing, start)
+        return known
 
-
-def _repaired(text: str) -> Any:
-    try:
-        return json_repair.loads(text, skip_json_loads=True)
-    except (ValueError, TypeError, IndexError, KeyError, RecursionError, AttributeError):
-        return None
-
-
-def _as_call(value: Any) -> ToolCall | None:
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, dict):
-        return None
-    name, arguments = value.get("name"), value.get("arguments", {})
-    if isinstance(arguments, str):
-        arguments = _strict(arguments)
-    if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        return None
-    return ToolCall(name, _plain(arguments))
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON holds: Python literals may bring tuples, sets, bytes or keys that are no strings."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else str(value)
-    return str(value).encode("utf-8", "replace").decode()
-
-
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    for char in text:
-        if char in "{[(":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "}])":
-            depth -= 1
-    return deepest
+    def _unclosed(self, text: str) -> None:
+        """A thought that was never closed. A call or an answer that stands whole on lines of its own at the very end
+        was meant as one; every other tag in it is text."""
+        shown = text.rstrip()
+        for opening, closing in ((ANSWER, ANSWER_END), (CALL, CALL_END)):
+            start = 0 if shown.startswith(opening) else shown.rfind("\n" + opening) + 1
+            if not shown.startswith(opening, start):
+                continue
+            body = shown[start + len(opening) :]
+            closed = body.endswith(closing)
+            body = body.removesuffix(closing)
+            if opening == ANSWER and closed and body.strip():
+                self.answer = body.strip()
+            elif opening == CALL and (closed or read_strict(body) is not None):
+                self._take_call(body, whole=True)
+            else:
+                continue
+            text = shown[:start]
+            break
+        self.thoughts.append(text)
