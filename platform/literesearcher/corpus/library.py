@@ -57,6 +57,7 @@ class Library:
         ) as writing:
             if self._pydoc_version() == version:
                 return False
+            tell("reading the Python documentation", 0, 0)
             writing.remove_corpus(scope=PUBLIC, corpus=PYDOC)
             count = 0
             for record, done, total in pydoc_build.records():
