@@ -173,9 +173,9 @@ def _argument(hop: Hop, item: Candidate, name: str) -> Answer | None:
         if parameter.default is None:
             return None
         return _answer(f"{parameter.default} — the default of {parameter.name} of {name}", name, item)
-    default = f", default {parameter.default}" if parameter.default is not None else ""
+    default = f" (default {parameter.default})" if parameter.default is not None else ""
     kind = parameter.kind if "argument" in parameter.kind else "argument"
-    return _answer(f"{parameter.name}: {kind}{default} of {name}" + (f" — {sentence}" if sentence else ""), name, item)
+    return _answer(f"{parameter.name}: {kind} of {name}{default}" + (f" — {sentence}" if sentence else ""), name, item)
 
 
 def _first_mentioned(sentence: str, known: list[_Parameter]) -> str:

@@ -19,7 +19,7 @@ from literesearcher.corpus.pydoc.modules import INSPECTED
 from literesearcher.corpus.records import Record
 from literesearcher.errors import BoundaryError
 
-BUILDER = 9
+BUILDER = 10
 """Rises when pages come out differently."""
 _CHILD_SECONDS = 60.0
 
@@ -44,6 +44,7 @@ def records() -> Iterator[tuple[Record, int, int]]:
             elif module is not None:
                 modules[name] = module
         source.publish(modules)
+        modules = {name: module for name, module in modules.items() if not source.is_private(name)}
         for module in _inspected(child):
             _merge(modules, module)
     finally:

@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def files(root: Path) -> list[tuple[str, Path]]:
-    """(module name, file) of each documented module, sorted by name."""
+    """(module name, file) of each documented module, sorted by name; with it what a package keeps in private parts."""
     found: list[tuple[str, Path]] = []
     for directory, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith(("config-", "."))]
@@ -40,8 +40,7 @@ def files(root: Path) -> list[tuple[str, Path]]:
             if parts[-1] == "__init__":
                 parts.pop()
             module = PUBLIC_NAMES.get(".".join(parts), ".".join(parts))
-            private = any(part.startswith("_") for part in module.split("."))
-            if module and not private and module not in SKIPPED_MODULES and ".test" not in module:
+            if module and not module.startswith("_") and module not in SKIPPED_MODULES and ".test" not in module:
                 found.append((module, path))
     # `posixpath` before `genericpath`: its docstring is the module's.
     return sorted(found, key=lambda each: (each[0], each[1].stem == "genericpath"))
@@ -92,6 +91,11 @@ def publish(modules: dict[str, Module]) -> None:
                 owner = next((part for part in parts if each in part.entries), None)
                 if owner is not None:
                     module.entries[each] = owner.entries.pop(each)
+
+
+def is_private(name: str) -> bool:
+    """True for a part that only its package shows, such as `pathlib._local`."""
+    return any(part.startswith("_") for part in name.split("."))
 
 
 def _shown(module: Module) -> list[str]:
