@@ -18,23 +18,40 @@ QUOTE_CHARACTERS = 300
 
 def cite(sources: Iterable[Source], answer: str, question: str) -> list[Citation]:
     """At most ten, those that share most with the answer first; pages that share nothing with it come only where
-    no page does."""
+    no page does. A page that was read several times is cited for the reading that supports the answer best."""
     wanted, asked = set(content_terms(answer)), set(content_terms(question))
-    latest = {source.url: source for source in sources}
-    ranked: list[tuple[int, int, Citation]] = []
-    for source in latest.values():
+    best: dict[str, tuple[int, Citation]] = {}
+    for source in sources:
         score, quote = _best(source.evidence, wanted, asked)
-        ranked.append((score, source.seq, Citation(source.url, source.title, quote, source.seq)))
-    supporting = [entry for entry in ranked if entry[0] > 0] or ranked
-    supporting.sort(key=lambda entry: (-entry[0], entry[1]))
-    return [citation for _, _, citation in supporting[:MOST]]
+        if source.url not in best or score > best[source.url][0]:
+            best[source.url] = score, Citation(source.url, source.title, quote, source.seq)
+    supporting = [entry for entry in best.values() if entry[0] > 0] or list(best.values())
+    supporting.sort(key=lambda entry: (-entry[0], entry[1].seq))
+    return [citation for _, citation in supporting[:MOST]]
 
 
 def _best(evidence: str, wanted: set[str], asked: set[str]) -> tuple[int, str]:
     best, quote = (0, 0), evidence.strip()[:QUOTE_CHARACTERS]
-    for text in sentences(evidence):
-        found = set(content_terms(text))
-        score = (len(found & wanted), len(found & asked))
-        if score > best:
-            best, quote = score, text.strip()[:QUOTE_CHARACTERS]
+    for sentence in sentences(evidence):
+        for text in _windows(sentence):
+            found = set(content_terms(text))
+            score = (len(found & wanted), len(found & asked))
+            if score > best:
+                best, quote = score, text
     return best[0], quote
+
+
+def _windows(sentence: str) -> list[str]:
+    """The sentence, or what of it fits in a quote, from several places: a table's row may run on for pages."""
+    if len(sentence) <= QUOTE_CHARACTERS:
+        return [sentence]
+    step = QUOTE_CHARACTERS // 2
+    starts = range(0, len(sentence) - step, step)
+    return [_from_a_word(sentence, start)[:QUOTE_CHARACTERS].strip() for start in starts]
+
+
+def _from_a_word(sentence: str, start: int) -> str:
+    if start == 0:
+        return sentence
+    at = sentence.find(" ", start, start + 40)
+    return sentence[at + 1 if at >= 0 else start :]

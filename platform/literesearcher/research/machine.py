@@ -12,7 +12,7 @@ Owns: the order of the loop, its limits and its endings. No clock (time comes wi
 | a full context | Generate compress, or context_answer |
 | otherwise | Generate turn |
 
-Neighbours: `transitions` (what each event does to the state), `memory`, `opening`.
+Neighbours: `transitions` (what each event does to the state), `context_limit`, `memory`, `opening`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from datetime import datetime
 from typing import Protocol
 
 from literesearcher.errors import UnfoldableEvent
-from literesearcher.research import memory
+from literesearcher.research import context_limit, memory
 from literesearcher.research.citations import cite
 from literesearcher.research.commands import CallTool, Command, End, Generate, Respond
 from literesearcher.research.events import STATUS_BY_STOP_REASON, Event, JobEnded, TurnKind
 from literesearcher.research.messages import Message
-from literesearcher.research.opening import ANSWER_NOW, tool_message
 from literesearcher.research.state import Outcome, State, estimated_tokens
 from literesearcher.research.transitions import TRANSITIONS
 
 RESERVE_TOKENS = 1_000
 LEAST_NEW_TOKENS = 512
-"""New tokens a turn: min(max_new_tokens, max(512, context - prompt - 1,000)), as published."""
+REFUSED_NEW_TOKENS = 2_048
+"""New tokens a turn: min(max_new_tokens, max(512, context - prompt - 1,000)), as published;
+less after the server refused a prompt as too long."""
 
 
 class Journalled(Protocol):
@@ -101,20 +102,20 @@ def _generate(state: State) -> Generate:
     room = context - state.prompt_tokens - RESERVE_TOKENS
     if not compressing and not state.full and room >= LEAST_NEW_TOKENS:
         return _command(state, "turn", state.messages, room, state.prompt_tokens)
-    pending = memory.steps(state.messages, state.opening)
-    if state.created.at_context_limit == "compress" and pending:
-        step = pending[len(state.fresh_sentences)]
+    if context_limit.compresses(state):
+        step = memory.steps(state.messages, state.opening)[len(state.fresh_sentences)]
         messages = memory.request(state.created.input, step, characters=max(2_000, min(24_000, context // 4)))
         tokens = sum(estimated_tokens(message.content) for message in messages)
         return _command(state, "compress", messages, memory.STEP_TOKENS, tokens)
-    if len(state.messages) == state.opening and not state.sentences:
+    request = context_limit.answer_request(state, context - RESERVE_TOKENS - LEAST_NEW_TOKENS)
+    if request is None:
         # Nothing was read yet: there is nothing to answer from, the server has the last word on the length.
         return _command(state, "turn", state.messages, LEAST_NEW_TOKENS, state.prompt_tokens)
-    request = tool_message(ANSWER_NOW)
-    kept = state.messages[:-1] if len(state.messages) > state.opening else state.messages
-    dropped = state.last_message_tokens if len(state.messages) > state.opening else 0
-    tokens = max(0, state.prompt_tokens - dropped) + estimated_tokens(request.content)
-    return _command(state, "context_answer", (*kept, request), context - tokens - RESERVE_TOKENS, tokens)
+    room = context - request.tokens - RESERVE_TOKENS
+    if state.full:
+        # The server's context is smaller than it said, nobody knows by how much: ask for little.
+        room = min(room, REFUSED_NEW_TOKENS)
+    return _command(state, "context_answer", request.messages, room, request.tokens)
 
 
 def _command(state: State, kind: TurnKind, messages: tuple[Message, ...], room: int, prompt_tokens: int) -> Generate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from literesearcher.research.messages import Message
-from literesearcher.research.parsing import parse_turn
+from literesearcher.research.parsing import ParsedTurn, parse_turn
 
 SENTENCE_CHARACTERS = 500
 STEP_TOKENS = 2_048
@@ -30,20 +30,21 @@ def steps(messages: tuple[Message, ...], opening: int) -> list[tuple[Message, Me
 
 
 def request(question: str, step: tuple[Message, Message | None], characters: int) -> tuple[Message, ...]:
-    """The prompt that makes one step a sentence; its result is cut to `characters`."""
+    """The prompt that makes one step a sentence; each of its parts is cut to `characters`."""
     turn, result = step
     came_back = result.content[:characters] if result is not None else ""
     return (
         Message("system", _REQUEST),
-        Message("user", f"Question:\n{question}\n\nDone:\n{turn.content[-characters:]}\n\nCame back:\n{came_back}"),
+        Message(
+            "user",
+            f"Question:\n{question[:characters]}\n\nDone:\n{turn.content[-characters:]}\n\nCame back:\n{came_back}",
+        ),
     )
 
 
-def sentence(text: str, step: tuple[Message, Message | None]) -> str:
+def sentence(written: ParsedTurn, step: tuple[Message, Message | None]) -> str:
     """One line out of what the model wrote, or a plain record of the step where it wrote nothing usable."""
-    # A thought that was cut off before its sentence is no sentence.
-    written = "" if "<think>" in text and "</think>" not in text else text.rsplit("</think>", 1)[-1]
-    line = " ".join(_TAGS.sub(" ", written).split())
+    line = " ".join(_TAGS.sub(" ", written.answer or written.remark).split())
     if line:
         return line[:SENTENCE_CHARACTERS]
     call = parse_turn(step[0].content).call

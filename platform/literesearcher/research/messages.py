@@ -23,6 +23,8 @@ class Message:
 
     role: Role
     content: str
+    opened_thought: bool | None = field(default=None, compare=False)
+    """Assistant: True where its prompt ended in `<think>\\n`, which `content` therefore lacks; None where unknown."""
 
     @cached_property
     def wire(self) -> bytes:

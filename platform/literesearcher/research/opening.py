@@ -8,6 +8,7 @@ from __future__ import annotations
 from literesearcher.research.events import JobCreated
 from literesearcher.research.messages import Message, QuestionForm
 from literesearcher.research.prompts import with_date
+from literesearcher.research.rendering import neutral
 
 INVALID_CALL = "Error: Invalid tool call JSON."
 """As published."""
@@ -39,5 +40,6 @@ def first_messages(created: JobCreated) -> tuple[Message, ...]:
 
 
 def tool_message(text: str) -> Message:
-    """A tool's result as the model reads it."""
-    return Message("user", f"<tool_response>\n{text}\n</tool_response>")
+    """A tool's result as the model reads it. A page cannot speak as the system, also where a server renders messages:
+    control tokens in it are made text."""
+    return Message("user", f"<tool_response>\n{neutral(text)}\n</tool_response>")

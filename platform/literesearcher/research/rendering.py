@@ -11,8 +11,12 @@ import re
 from literesearcher.research.messages import Message
 
 THINK_OPENING = "<think>\n"
-_CONTROL = re.compile(r"<\|(?=[a-z_]+\|>)")
-"""The start of a control token such as `<|im_end|>`; a space put after it makes it text again."""
+_CONTROL = re.compile(
+    r"<\|(?=(?:im_start|im_end|endoftext|(?:object_ref|box|quad|vision)_(?:start|end)|(?:vision|image|video)_pad"
+    r"|fim_(?:prefix|middle|suffix|pad)|repo_name|file_sep)\|>)"
+)
+"""The start of one of Qwen3's control tokens; a space put after it makes it text again. Other words between such signs
+are no tokens and stay as they are."""
 
 
 def render(messages: tuple[Message, ...], opens_thought: bool) -> str:
@@ -28,9 +32,11 @@ def opening(opens_thought: bool) -> str:
 def _rendered(message: Message, opens_thought: bool) -> str:
     content = neutral(message.content)
     if message.role == "assistant":
-        # A turn that brings its own opening (an earlier server rendered it) does not get a second one.
-        opened = opening(opens_thought and not content.startswith("<think>"))
-        return f"{opened}{content}<|im_end|>\n"
+        opened = message.opened_thought
+        if opened is None:
+            # A conversation that the job was given: a turn that brings its own opening does not get a second one.
+            opened = opens_thought and not content.startswith("<think>")
+        return f"{opening(opened)}{content}<|im_end|>\n"
     return f"<|im_start|>{message.role}\n{content}<|im_end|>\n"
 
 

@@ -51,7 +51,7 @@ class State:
     total_tokens: int = 0
     last_message_tokens: int = 0
     prefix_epoch: int = 0
-    prefix: str = "turn:0"
+    prefix: str = "turn:0:0"
     """What the current epoch's prompts are for; another one begins a new epoch."""
     memories: int = 0
     """Compressions done."""
@@ -61,6 +61,8 @@ class State:
     """Sentences of the compression under way."""
     full: bool = False
     """The server refused the prompt as too long: act as at the context limit, whatever the estimate says."""
+    refusals: int = 0
+    """How often it refused the request to answer now; each time more of the history is left out."""
     call: ToolCall | None = None
     reply: tuple[str, str] | None = None
     """(name, text) for the model where no tool runs."""
@@ -71,15 +73,16 @@ class State:
     outcome: Outcome | None = None
     ended: bool = False
     remark: str | None = None
-    """Last words outside a thought that were neither call nor answer."""
+    """Last words that were neither thought, call nor answer: the output of an ending without an answer."""
     usage: JobUsage = field(default_factory=JobUsage)
     sources: tuple[Source, ...] = ()
     titles: tuple[dict[str, str], ...] = ()
 
     def prefix_of(self, kind: TurnKind) -> str:
-        """The prefix that a prompt of this kind would stand on now; each compressed step is a prompt of its own."""
-        step = f":{len(self.fresh_sentences)}" if kind == "compress" else ""
-        return f"{kind}:{self.memories}{step}"
+        """The prefix that a prompt of this kind would stand on now; each compressed step is a prompt of its own, and so
+        is each shorter request to answer."""
+        step = {"turn": 0, "compress": len(self.fresh_sentences), "context_answer": self.refusals}[kind]
+        return f"{kind}:{self.memories}:{step}"
 
 
 def estimated_tokens(text: str) -> int:

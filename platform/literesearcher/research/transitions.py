@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from literesearcher.research import memory
+from literesearcher.research import context_limit, memory
 from literesearcher.research import opening as op
 from literesearcher.research.events import (
     AttemptStarted,
@@ -73,15 +73,17 @@ def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> 
     )
     generated = used.completion_tokens or estimated_tokens(event.text)
     state = replace(state, usage=usage, pending_intent=None, now=at, total_tokens=state.total_tokens + generated)
+    parsed = parse_turn(event.text, opened_thought=event.opened_thought, cut_off=event.finish_reason == "length")
     if event.kind == "compress":
-        return _compressed(state, event.text)
-    parsed = parse_turn(event.text, opened_thought=event.opened_thought)
+        # What was cut off before any tag of a thought was most likely a thought.
+        thought_only = event.finish_reason == "length" and "</think>" not in event.text
+        return _compressed(state, ParsedTurn("") if thought_only else parsed)
     if event.finish_reason == "no_evidence":
         return replace(state, turn=event.turn, outcome=Outcome("no_evidence"))
     if event.kind == "context_answer":
         if parsed.answer:
             return replace(state, turn=event.turn, outcome=Outcome("answer_at_context_limit", parsed.answer))
-        best = _remark(event.text) or state.remark
+        best = parsed.remark or state.remark
         return replace(state, turn=event.turn, outcome=Outcome("context_limit_no_format", best))
     if parsed.answer:
         return replace(state, turn=event.turn, outcome=Outcome("answer", parsed.answer))
@@ -90,11 +92,11 @@ def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> 
         replace(
             state,
             turn=event.turn,
-            messages=(*state.messages, Message("assistant", event.text)),
+            messages=(*state.messages, Message("assistant", event.text, event.opened_thought)),
             prompt_tokens=prompt + generated,
             total_tokens=max(state.total_tokens, prompt + generated) if not state.memories else state.total_tokens,
             last_message_tokens=0,
-            remark=_remark(event.text) or state.remark,
+            remark=parsed.remark or state.remark,
         ),
         parsed,
     )
@@ -112,11 +114,11 @@ def _acted(state: State, parsed: ParsedTurn) -> State:
     return replace(state, reply=("", op.INVALID_CALL if parsed.broken_call else op.NO_ACTION))
 
 
-def _compressed(state: State, text: str) -> State:
+def _compressed(state: State, written: ParsedTurn) -> State:
     """One more step has become a sentence; after the last of them the job goes on with question and sentences."""
     assert state.created is not None
     steps = memory.steps(state.messages, state.opening)
-    fresh = (*state.fresh_sentences, memory.sentence(text, steps[len(state.fresh_sentences)]))
+    fresh = (*state.fresh_sentences, memory.sentence(written, steps[len(state.fresh_sentences)]))
     if len(fresh) < len(steps):
         return replace(state, fresh_sentences=fresh)
     sentences = (*state.sentences, *fresh)
@@ -130,6 +132,7 @@ def _compressed(state: State, text: str) -> State:
         fresh_sentences=(),
         memories=state.memories + 1,
         full=False,
+        refusals=0,
         prompt_tokens=sum(estimated_tokens(message.content) for message in messages),
         last_message_tokens=0,
     )
@@ -192,9 +195,10 @@ def _failed(state: State, event: EffectFailed, seq: int, at: float) -> State:
     state = replace(state, pending_intent=None, now=at)
     if event.code == "prompt_too_long":
         if kind == "compress":
-            return _compressed(state, "")
-        if kind == "turn" and not state.full and len(state.messages) > state.opening:
-            return replace(state, full=True)
+            return _compressed(state, ParsedTurn(""))
+        shorter = replace(state, full=True, refusals=state.refusals + (kind == "context_answer"))
+        if kind is not None and context_limit.can_go_on(shorter):
+            return shorter
         return replace(state, outcome=Outcome("length_limit_exceeded", state.remark, event.code, event.message))
     reason: StopReason = "internal_error" if event.code == "internal_error" else "server_error"
     return replace(state, outcome=Outcome(reason, state.remark, event.code, event.message))
@@ -210,13 +214,6 @@ def _deadline(state: State, event: DeadlineReached, seq: int, at: float) -> Stat
 
 def _ended(state: State, event: JobEnded, seq: int, at: float) -> State:
     return replace(state, ended=True, pending_intent=None, now=at)
-
-
-def _remark(text: str) -> str | None:
-    """What a turn says outside its thought and its call, for an ending without an answer."""
-    rest = text.rsplit("</think>", 1)[-1] if "</think>" in text else ""
-    rest = rest.split("<tool_call>", 1)[0].replace("<answer>", "").replace("</answer>", "").strip()
-    return rest or None
 
 
 TRANSITIONS: dict[type[Any], Callable[[State, Any, int, float], State]] = {

@@ -78,6 +78,45 @@ def test_a_compression_that_fails_or_says_nothing_leaves_a_record_of_the_step():
     assert run.start_turn().kind == "turn"
 
 
+def test_a_thought_is_no_sentence_however_it_was_opened():
+    for text, opened in (("cut off in mid-thou", True), ("cut off in mid-thou", False)):
+        run = begin()
+        filled(run, 1)
+        run.turn(text, opened_thought=opened, finish_reason="length")
+        assert run.state.sentences[0].startswith("A call of search")
+    run = begin()
+    filled(run, 1)
+    run.turn("hm\n</think>\n<answer>The result named Ada.</answer>", opened_thought=True)
+    assert run.state.sentences == ("The result named Ada.",)
+
+
+def test_a_refused_memory_gives_up_its_oldest_sentences():
+    run = begin()
+    for number in range(1, 5):
+        filled(run, number)
+        run.turn(f"Sentence {number}.")
+    run.start_turn()
+    run.append(EffectFailed(5, "prompt_too_long", "too long"))
+    seen = []
+    while isinstance(run.command(), Generate):
+        command = run.start_turn()
+        assert command.kind == "context_answer"
+        seen.append(command.messages[1].content.count("Sentence"))
+        assert "Sentence 4." in command.messages[1].content
+        run.append(EffectFailed(5, "prompt_too_long", "too long"))
+    assert seen == [4, 2, 1]
+    assert run.end().stop_reason == "length_limit_exceeded"
+
+
+def test_a_long_question_does_not_make_the_compression_too_long():
+    run = MachineRun.begin(created("word " * 3_000, at_context_limit="compress"), context_length=8_000)
+    run.turn(call(), usage=Usage(prompt_tokens=5_000, completion_tokens=100))
+    run.tool("x" * 60_000, tokens=20_000)
+    command = run.start_turn()
+    assert command.kind == "compress"
+    assert sum(len(message.content) for message in command.messages) < 8_000
+
+
 def test_a_refused_prompt_is_compressed():
     run = MachineRun.begin(created(at_context_limit="compress"))
     run.turn(call())

@@ -104,6 +104,23 @@ def test_a_page_cannot_speak_as_the_system():
     assert neutral("a <| b |> c <|unknown") == "a <| b |> c <|unknown"
 
 
+@needs_tokenizer
+def test_neutral_text_encodes_to_no_control_token():
+    tokenizer = Tokenizer.from_file(str(Path(TEST_DATA or "") / "qwen3_tokenizer" / "tokenizer.json"))
+    configuration = json.loads((Path(TEST_DATA or "") / "qwen3_tokenizer" / "tokenizer_config.json").read_text())
+    control = {int(number): token["content"] for number, token in configuration["added_tokens_decoder"].items()}
+    written = [token for token in control.values() if token.startswith("<|")]
+    assert len(written) > 15
+    assert not control.keys() & set(tokenizer.encode(neutral("".join(written)), add_special_tokens=False).ids)
+
+
+def test_a_turn_is_opened_as_it_was_sent_whatever_the_settings_are_now():
+    opened = Message("assistant", "<think>\ntwice\n</think>\nb", opened_thought=True)
+    assert "assistant\n<think>\n<think>\ntwice" in render((opened,), False)
+    bare = Message("assistant", "a", opened_thought=False)
+    assert "assistant\na<|im_end|>" in render((bare,), True)
+
+
 def test_an_assistant_turn_is_opened_once():
     turns = (Message("user", "q"), Message("assistant", "<think>\na\n</think>\nb"), Message("user", "c"))
     assert render(turns, True).count("<think>\n") == 2
