@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
@@ -141,23 +141,25 @@ class Follower:
             while not self._pending:
                 self._arrived.clear()
                 await self._arrived.wait()
-            yield self._next()
-
-    def _next(self) -> Delta:
-        first = self._pending.popleft()
-        parts = [first.text]
-        end = first.offset + len(first.text)
-        while first.kind == "text" and self._pending and _continues(first, end, self._pending[0]):
-            piece = self._pending.popleft().text
-            parts.append(piece)
-            end += len(piece)
-        self._characters -= end - first.offset
-        return replace(first, text="".join(parts))
+            waiting, self._characters = list(self._pending), 0
+            self._pending.clear()
+            for delta in joined(waiting):
+                yield delta
 
 
-def _continues(first: Delta, end: int, following: Delta) -> bool:
-    same = (following.turn, following.attempt, following.kind) == (first.turn, first.attempt, "text")
-    return same and following.offset == end
+def joined(deltas: Sequence[Delta]) -> list[Delta]:
+    """The same with neighbours that continue each other made one."""
+    runs: list[tuple[Delta, list[str]]] = []
+    end = 0
+    for delta in deltas:
+        first = runs[-1][0] if runs else None
+        same = first is not None and (delta.turn, delta.attempt) == (first.turn, first.attempt)
+        if first is not None and same and first.kind == delta.kind == "text" and delta.offset == end:
+            runs[-1][1].append(delta.text)
+        else:
+            runs.append((delta, [delta.text]))
+        end = delta.offset + len(delta.text)
+    return [replace(first, text="".join(parts)) for first, parts in runs]
 
 
 class LocalBell:
