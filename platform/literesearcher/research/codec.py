@@ -26,10 +26,18 @@ def encode(event: ev.Event) -> bytes:
 
 
 def decode(type_: str, version: int, payload: dict[str, Any]) -> ev.Event:
-    """The event of a payload that `encode` wrote (this version's or an older one's)."""
+    """The event of a payload that `encode` wrote (this version's or an older one's). ValueError for a payload that no
+    writer wrote: the store that it comes from is damaged."""
     cls = _BY_KEY.get((type_, version))
     if cls is None:
         raise UnfoldableEvent(f"event {type_} version {version} was written by a newer version of the program")
+    try:
+        return _event(cls, payload)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"a damaged {type_} event: {error}") from error
+
+
+def _event(cls: type[Any], payload: dict[str, Any]) -> ev.Event:
     values = {name: value for name, value in payload.items() if name in _FIELDS[cls]}
     for name, build in _NESTED.get(cls, {}).items():
         if values.get(name) is not None:

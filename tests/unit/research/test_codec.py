@@ -52,3 +52,13 @@ def test_fields_of_newer_writers_are_let_be_and_missing_ones_take_their_default(
 def test_usage_of_extraction_comes_back():
     event = events.ToolCompleted(1, "visit", {}, "t", [events.ToolItem("page", "u", True, usage=Usage(3, 4))])
     assert codec.decode(event.type, 1, orjson.loads(codec.encode(event))) == event
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, [], {"turn": 1, "usage": 3}, {"turn": 1, "name": "visit", "arguments": {}, "text": "", "items": [1]}],
+)
+def test_damaged_payloads_are_named(payload: object):
+    for type_ in ("turn.completed", "tool.completed"):
+        with pytest.raises(ValueError, match=f"damaged {type_}"):
+            codec.decode(type_, 1, payload)
