@@ -114,7 +114,7 @@ class Driver:
         ended = JobEnded(
             stop_reason="internal_error",
             status="failed",
-            output_text=None,
+            output_text=self._state.remark,
             citations=[],
             usage=self._state.usage,
             error_code="internal_error",
