@@ -8,7 +8,6 @@ middleware, so that streams pass through untouched. Refuses to know: routes, ten
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 from urllib.parse import urlsplit
@@ -20,16 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from literesearcher.errors import CallerError, LiteResearcherError, Unauthorized
 from literesearcher.gateway.auth import is_loopback
 from literesearcher.gateway.problems import problem_of, unexpected
+from literesearcher.gateway.request_body import BODY_SECONDS, RequestBody
 from literesearcher.settings.sections import GatewaySection
 
 log = logging.getLogger("literesearcher.gateway")
-
-MAX_BODY_BYTES = 2 * 1024 * 1024
-"""The longest question (100,000 characters) fits even where each is written as two JSON escapes of six bytes."""
-_DISCARD_BYTES = 16 * 1024 * 1024
-"""So much of a refused body is read and dropped, so that its sender gets to read the answer."""
-_BODY_SECONDS = 30.0
-"""Time for a whole request body to arrive."""
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::", ""})
@@ -40,7 +33,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class Border:
     """See the module."""
 
-    def __init__(self, app: ASGIApp, *, gateway: GatewaySection, body_seconds: float = _BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, *, gateway: GatewaySection, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app
         self._names = _LOOPBACK_NAMES | {name for one in (gateway.host, *gateway.names) if (name := _name(one))}
         self._any_address = gateway.host in _WILDCARDS
@@ -51,25 +44,33 @@ class Border:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = unread = False
+        path = scope["path"]
+        headers = Headers(scope=scope)
+        body = RequestBody(receive, headers, self._body_seconds)
 
         async def answer(message: Message) -> None:
-            nonlocal started
+            nonlocal started, unread
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", "no-store")
-                headers["X-Content-Type-Options"] = "nosniff"
+                answered = MutableHeaders(scope=message)
+                answered.setdefault("Cache-Control", "no-store")
+                answered["X-Content-Type-Options"] = "nosniff"
+                unread = message["status"] >= 400 and await body.has_rest()
+                if unread:
+                    answered["Connection"] = "close"
+            elif unread and not message.get("more_body", False):
+                # The answer is out, whole, before the rest is read; its end closes the connection.
+                await send({**message, "more_body": True})
+                await body.drain()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        path = scope["path"]
-        body = _Body(receive, self._body_seconds)
         outgoing = _headers_only(answer) if scope["method"] == "HEAD" else answer
         try:
-            headers = Headers(scope=scope)
             self._check_host(headers)
             _check_site(headers)
-            body.check_length(headers)
+            body.check_length()
             if scope["method"] == "HEAD":
                 await self._app({**scope, "method": "GET"}, _nothing_more(body.receive), outgoing)
             else:
@@ -79,7 +80,6 @@ class Border:
         except LiteResearcherError as error:
             if started:
                 raise
-            await body.discard()
             await problem_of(error, path=path)(scope, receive, outgoing)
         except Exception:
             log.exception("%s %s failed", scope["method"], path)
@@ -149,60 +149,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class _Body:
-    """The request's body as it arrives, counted and timed."""
-
-    def __init__(self, receive: Receive, seconds: float) -> None:
-        self._receive = receive
-        self._seconds = seconds
-        self._deadline: float | None = None
-        self._read = 0
-        self._more = True
-
-    def check_length(self, headers: Headers) -> None:
-        """Refuse by what is announced, before anything is read."""
-        announced = headers.get("content-length", "0")
-        if not announced.isdecimal():
-            raise CallerError("Content-Length must be a number", code="bad_request", field="Content-Length")
-        if int(announced[:20]) > MAX_BODY_BYTES:
-            raise _too_large()
-
-    async def receive(self) -> Message:
-        """The next message; `CallerError` when the body is too long or too slow."""
-        if not self._more:
-            return await self._receive()
-        loop = asyncio.get_running_loop()
-        if self._deadline is None:
-            self._deadline = loop.time() + self._seconds
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise CallerError("the request body took too long to arrive", code="request_timeout") from None
-        self._note(message)
-        if self._read > MAX_BODY_BYTES:
-            raise _too_large()
-        return message
-
-    async def discard(self) -> None:
-        """Read the rest of a refused body, within bounds: closing on an unread body resets the connection, and the
-        sender would never see the answer."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                while self._more and self._read < _DISCARD_BYTES:
-                    self._note(await self._receive())
-        except TimeoutError:
-            return
-
-    def _note(self, message: Message) -> None:
-        self._read += len(message.get("body", b""))
-        self._more = message["type"] == "http.request" and bool(message.get("more_body", False))
-
-
-def _too_large() -> CallerError:
-    return CallerError(f"the request body may hold {MAX_BODY_BYTES} bytes", code="body_too_large")
 
 
 def _headers_only(send: Send) -> Send:

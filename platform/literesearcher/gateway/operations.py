@@ -124,7 +124,7 @@ _PROBLEMS = {
     504: ("engine_timeout", "the engine did not answer in time"),
     507: ("store_full", "the disk of the job store is full"),
 }
-_ALWAYS = (403, 421, 500)
+_ALWAYS = (400, 403, 421, 500)
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

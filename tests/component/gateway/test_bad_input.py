@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from literesearcher.gateway.border import MAX_BODY_BYTES
 from literesearcher.gateway.documents import ProblemDocument
+from literesearcher.gateway.request_body import MAX_BODY_BYTES
 from literesearcher.testing.served_gateway import PATIENCE, Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
