@@ -7,10 +7,13 @@ Refuses to know: where keys are stored, HTTP.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from literesearcher.jobs.ids import new_id
 
 _TOKEN = re.compile(r"lr_([0-9a-f]{32})_([A-Za-z0-9_-]{20,256})")
 _VISIBLE = re.compile(r"[!-~]{20,512}")
+_FILE_BYTES = 1024
+"""A bootstrap file holds one token and white space."""
 _FORM = "20 to 512 visible ASCII characters without spaces, such as lr_ID_SECRET"
 
 
@@ -62,16 +67,27 @@ def same_digest(one: str, other: str) -> bool:
 def bootstrap_token(path: Path) -> str:
     """The token in a bootstrap file, without the white space around it. ConfigurationError names the file."""
     try:
-        token = path.read_text("ascii").strip()
-    except UnicodeDecodeError:
-        token = ""
+        raw = _read_small(path)
     except OSError as error:
         raise ConfigurationError(
             f"the bootstrap key file {path} cannot be read: {error.strerror}", code="bootstrap_key_invalid"
         ) from None
+    token = (raw or b"").decode("ascii", "replace").strip()
     if credential(token) is None:
         raise ConfigurationError(f"the bootstrap key file {path} must hold {_FORM}", code="bootstrap_key_invalid")
     return token
+
+
+def _read_small(path: Path) -> bytes | None:
+    """All of a file, None where it is longer than any token. OSError for what is no regular file: reading a pipe or
+    a device may never end."""
+    # Nothing is waited for: opening a pipe would wait for its writer.
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        raw = file.read(_FILE_BYTES + 1)
+    return raw if len(raw) <= _FILE_BYTES else None
 
 
 def _sha256(text: str) -> str:

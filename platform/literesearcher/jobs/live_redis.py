@@ -188,7 +188,11 @@ class RedisLive:
             pipeline.publish(_bell_channel(topic), self._id)
         for job_id, items in outgoing.items():
             stream, finished = _stream(job_id), isinstance(items[-1], int)
-            data = encoded(items)
+            try:
+                data = encoded(items)
+            except TypeError:
+                # Half a surrogate pair slipped through a border: this job's piece is lost, the task is not.
+                continue
             pipeline.xadd(stream, {"d": data}, maxlen=STREAM_ENTRIES, approximate=True)
             if finished:
                 pipeline.xtrim(stream, maxlen=FINISHED_ENTRIES, approximate=False)
