@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 
 from literesearcher.jobs.sql.schema import HEAD, idempotency, metadata
 from literesearcher.jobs.sql_store import SqlStore, migrate, open_store, status
@@ -107,4 +107,32 @@ async def test_an_idempotency_key_is_kept_for_a_day(url: str) -> None:
     await store._runner.write(partial(age, 24 * 3600 + 60))
     assert await store.purge(ended_before=job.created_at) == 0
     assert await store._runner.read(count) == 0
+    await store.aclose()
+
+
+async def test_a_claim_reads_no_whole_queue(tmp_path: Path) -> None:
+    """SQLite's plan of every statement of a claim searches by index: a long queue costs what a short one does."""
+    store = await open_store(f"sqlite:///{tmp_path / 'jobs.sqlite3'}")
+    for tenant in ("a", "b"):
+        await create(store, tenant)
+    asked: list[tuple[str, object]] = []
+
+    def note(conn: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    assert len(await store.claim("w", lease_seconds=60, limit=2)) == 2
+    event.remove(Engine, "before_cursor_execute", note)
+
+    def plans(conn: Connection) -> list[str]:
+        return [
+            row.detail
+            for statement, parameters in asked
+            if not statement.startswith("BEGIN")
+            for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+    details = await store._runner.read(plans)
+    assert [detail for detail in details if "ix_jobs_queue" in detail]
+    assert not [detail for detail in details if detail.startswith(("SCAN jobs", "SCAN head", "SCAN candidate"))]
     await store.aclose()

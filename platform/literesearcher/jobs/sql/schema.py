@@ -74,6 +74,7 @@ Index(
     "ix_jobs_lease",
     jobs.c.lease_until,
     jobs.c.tenant_id,
+    jobs.c.created_at,
     postgresql_where=jobs.c.lease_until.is_not(None),
     sqlite_where=jobs.c.lease_until.is_not(None),
 )

@@ -44,7 +44,13 @@ def upgrade() -> None:
         postgresql_where=opened,
         sqlite_where=opened,
     )
-    op.create_index("ix_jobs_lease", "jobs", ["lease_until", "tenant_id"], postgresql_where=opened, sqlite_where=opened)
+    op.create_index(
+        "ix_jobs_lease",
+        "jobs",
+        ["lease_until", "tenant_id", "created_at"],
+        postgresql_where=opened,
+        sqlite_where=opened,
+    )
     op.create_index("ix_jobs_ended", "jobs", ["ended_at"])
     op.create_table(
         "events",
