@@ -1,4 +1,4 @@
-"""Fixtures that any test may ask for: real services. Everything else belongs beside the tests that need it.
+"""Fixtures that any test may ask for: real services and a disk. Everything else belongs beside the tests that need it.
 
 A service is looked for in the environment (LITERESEARCHER_TEST_POSTGRES_URL, LITERESEARCHER_TEST_REDIS_URL), then among
 the machine's binaries, then in wheels. Where there is none the test is skipped with the command that would change
@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -83,6 +84,16 @@ def redis_server() -> Iterator[services.RedisServer]:
     server = _redis_server()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[services.SmallDisk]:
+    """A disk of 4 MB to fill, for root alone."""
+    disk = services.SmallDisk(tmp_path / "disk")
+    if not disk.mount():
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    disk.remove()
 
 
 def _redis_server() -> services.RedisServer:

@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis servers for tests, from whatever binaries the machine has.
+"""Real PostgreSQL and Redis servers for tests, from whatever binaries the machine has, and a real disk to fill.
 
 Owns: finding binaries (the system's, then those inside wheels, used as boxes of binaries and never imported), starting
 servers as root or not, and their death with the test process, however that dies. Linux's prctl is used where it is.
@@ -224,3 +224,35 @@ class RedisServer:
         """Stop, and leave nothing behind."""
         self.stop()
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+class SmallDisk:
+    """A file system in memory, small enough to be filled."""
+
+    def __init__(self, path: Path, size: int = 4 * 1024 * 1024) -> None:
+        self.path = path
+        self._size = size
+        self._ballast = path / "ballast"
+
+    def mount(self) -> bool:
+        """False where this user or machine may not."""
+        self.path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={self._size}", "tmpfs", str(self.path)]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
+
+    def leave(self, room: int) -> None:
+        """Fill it up but for so many bytes (rounded down to pages)."""
+        self.empty()
+        with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
+            ballast.write(bytes(max(0, shutil.disk_usage(self.path).free - room)))
+
+    def empty(self) -> None:
+        """Make room again."""
+        self._ballast.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Also while something in it is still open."""
+        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True, check=False)

@@ -13,6 +13,8 @@ import pytest
 EXPECTED_REASONS = (
     # The recordings are data beside the checkout, not part of it.
     "LITERESEARCHER_TEST_DATA",
+    # Beside each such test is one that needs no root.
+    "only root",
     # Compared against where it is installed; not a dependency of the project.
     "langgraph",
 )

@@ -32,8 +32,8 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 class Library:
-    """Errors of every method: `corpus_broken`, `corpus_format`; of writing ones also `corpus_busy`, `corpus_unwritable`
-    (`BoundaryError`) and `CallerError` on a bad name or path."""
+    """Errors of every method: `corpus_broken`, `corpus_format`; of writing ones also `corpus_busy`, `corpus_full`,
+    `corpus_unwritable` (`BoundaryError`) and `CallerError` on a bad name or path."""
 
     def __init__(
         self, directory: Path, *, wait_seconds: float = 60.0, now: Callable[[], datetime] | None = None

@@ -63,22 +63,25 @@ class Storage:
         """The writer: committed when the block ends well, rolled back when it does not.
 
         Another writer is waited for; `on_wait` is told once. After `wait_seconds`: `BoundaryError` `corpus_busy`
-        (transient). A full disk or a missing permission: `corpus_unwritable`.
+        (transient). A full disk: `corpus_full`. A missing permission or another failed write: `corpus_unwritable`.
         """
         with self.guarded():
             self._index_dir.mkdir(parents=True, exist_ok=True)
             index = self._open_or_create()
         writer = self._acquire(index, wait_seconds, on_wait)
         try:
-            yield Writing(writer, self.guarded)
-            with self.guarded():
+            yield Writing(writer, self._guarded_writing)
+            with self._guarded_writing():
                 writer.commit()
         except BaseException:
-            with suppress(BoundaryError), self.guarded():
+            with suppress(BoundaryError), self._guarded_writing():
                 writer.rollback()
+            with suppress(BoundaryError), self._guarded_writing():
+                # What was half written takes up the room that is missing.
+                writer.garbage_collect_files()
             raise
         finally:
-            with suppress(BoundaryError), self.guarded():
+            with suppress(BoundaryError), self._guarded_writing():
                 writer.wait_merging_threads()
 
     def _acquire(
@@ -88,7 +91,7 @@ class Storage:
         pause = threading.Event()
         for look in range(looks):
             try:
-                with self.guarded():
+                with self._guarded_writing():
                     return index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             except BoundaryError as error:
                 if "LockBusy" not in str(error.__cause__):
@@ -132,6 +135,9 @@ class Storage:
     def guarded(self) -> AbstractContextManager[None]:
         """The border to the index on this directory."""
         return guarded(self.directory)
+
+    def _guarded_writing(self) -> AbstractContextManager[None]:
+        return guarded(self.directory, writing=True)
 
     def _term(self, field: str, value: str) -> tantivy.Query:
         return tantivy.Query.term_query(self.schema, field, value, "basic")
