@@ -122,6 +122,11 @@ class Keys(Protocol):
 class Store(Jobs, Queue, Journal, Inbox, Keys, Protocol):
     """All of them over one database."""
 
+    async def check(self) -> None:
+        """Can it be read and written? Raises what it cannot for; `store_full` from a write that found the disk full
+        until there is room again, which it finds out by itself."""
+        ...
+
     async def aclose(self) -> None:
         """Close connections. Safe to call twice."""
         ...

@@ -18,6 +18,7 @@ from literesearcher.jobs.ids import is_id, new_id
 from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
 from literesearcher.jobs.sql import api_keys, failures, journal, queue, revisions
 from literesearcher.jobs.sql import jobs as job_rows
+from literesearcher.jobs.sql.room import RoomWatch
 from literesearcher.jobs.sql.runner import Runner
 from literesearcher.jobs.sql.schema import HEAD
 from literesearcher.jobs.sql.url import StoreUrl, parse
@@ -86,7 +87,7 @@ class SqlJobs:
     """`jobs.ports.Jobs` over one database."""
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self._runner = RoomWatch(runner)
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
         """Commit the job and its first event; (job, False) where its idempotency key made one before."""
@@ -197,6 +198,11 @@ class SqlStore(SqlJobs):
         if credential is None:
             return None
         return await self._runner.read(partial(api_keys.find, credential=credential))
+
+    async def check(self) -> None:
+        """Can it be read and written?"""
+        await self._runner.read(queue.backlog)
+        await self._runner.check_room()
 
     async def aclose(self) -> None:
         """Close connections. Safe to call twice."""

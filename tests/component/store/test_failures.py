@@ -98,6 +98,29 @@ async def test_a_full_disk_for_one_is_not_anothers_failure(file: Path, few_pages
     await store.aclose()
 
 
+async def test_closing_while_a_group_fails(file: Path, few_pages: list[int]) -> None:
+    """Everyone who waits gets an answer, though the store is being closed under them."""
+    few_pages.append(120)
+    store = await open_store(f"sqlite:///{file}")
+    jobs = [await create(store) for _ in range(8)]
+    await store.claim("w", lease_seconds=LEASE, limit=8)
+    huge = ToolCompleted(1, "visit", {}, "x" * 2_000_000)
+    appends = [
+        asyncio.create_task(
+            store.append(
+                job.id, fence=1, expected_seq=2, attempt=1, at=now(), events=[huge if index % 2 else started()]
+            )
+        )
+        for index, job in enumerate(jobs)
+    ]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await store.aclose()
+        results = await asyncio.gather(*appends, return_exceptions=True)
+    codes = [getattr(result, "code", "done") for result in results]
+    assert codes == ["done", "store_full"] * 4
+
+
 async def test_a_file_that_is_no_database(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"{" * 5000)

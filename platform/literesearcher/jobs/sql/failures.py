@@ -9,13 +9,17 @@ no SQL and no parameters (they would hold users' text), nor a password.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
 
+_FULL_BELOW_BYTES = 1_000_000
+"""SQLite calls some of its failures for want of room I/O errors; with less room than this on the disk, they were."""
 _UNREACHABLE_STATES = ("08", "57P", "53", "40", "55P03", "25006")
 """SQLSTATE prefixes: connection, operator intervention (shutdown, cancel), resources, rollback, lock, read-only."""
 _CORRUPT_STATES = ("XX001", "XX002")
@@ -29,13 +33,13 @@ def unreachable(shown: str, why: str) -> BoundaryError:
     return BoundaryError(f"the job store {shown} does not answer: {why}", code="store_unreachable", transient=True)
 
 
-def translate(error: BaseException, shown: str) -> LiteResearcherError:
-    """Our error for a driver's. `shown` is the store's URL without its password."""
+def translate(error: BaseException, shown: str, folder: Path | None = None) -> LiteResearcherError:
+    """Our error for a driver's. `shown` is the store's URL without its password, `folder` where SQLite's file is."""
     if isinstance(error, LiteResearcherError):
         return error
     cause = _driver_error(error)
     if isinstance(cause, sqlite3.Error):
-        return _sqlite(cause, shown)
+        return _sqlite(cause, shown, folder)
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if isinstance(state, str):
         return _postgresql(state, cause, shown)
@@ -70,9 +74,9 @@ def _driver_error(error: BaseException) -> BaseException:
     return found
 
 
-def _sqlite(cause: sqlite3.Error, shown: str) -> LiteResearcherError:
+def _sqlite(cause: sqlite3.Error, shown: str, folder: Path | None) -> LiteResearcherError:
     name = getattr(cause, "sqlite_errorname", None) or ""
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _is_full(folder)):
         return BoundaryError(
             f"the disk under the job store {shown} is full; make room and try again", code="store_full"
         )
@@ -93,6 +97,13 @@ def _sqlite(cause: sqlite3.Error, shown: str) -> LiteResearcherError:
             code="store_not_writable",
         )
     return BoundaryError(f"the job store {shown} failed: {name or type(cause).__name__}", code="store_failed")
+
+
+def _is_full(folder: Path | None) -> bool:
+    try:
+        return folder is not None and shutil.disk_usage(folder).free < _FULL_BELOW_BYTES
+    except OSError:
+        return False
 
 
 def _postgresql(state: str, cause: BaseException, shown: str) -> LiteResearcherError:

@@ -70,8 +70,8 @@ async def open_sqlite(url: URL, file: Path, shown: str) -> SqliteRunner:
             "choose another LITERESEARCHER_DATA_DIR",
             code="store_not_writable",
         ) from None
-    writer = Lane(_engine(url, immediate=True), shown, "store-writer")
-    reader = Lane(_engine(url, immediate=False), shown, "store-reader")
+    writer = Lane(_engine(url, immediate=True), shown, file.parent, "store-writer")
+    reader = Lane(_engine(url, immediate=False), shown, file.parent, "store-reader")
     runner = SqliteRunner(writer, reader)
     try:
         await writer.open()
@@ -129,9 +129,10 @@ class _Call:
 class Lane:
     """One thread, one connection, one transaction at a time."""
 
-    def __init__(self, engine: Engine, shown: str, name: str) -> None:
+    def __init__(self, engine: Engine, shown: str, folder: Path, name: str) -> None:
         self._engine = engine
         self._shown = shown
+        self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: deque[_Call] = deque()
         self._closed = False
@@ -142,7 +143,7 @@ class Lane:
         try:
             await asyncio.wrap_future(self._thread.submit(self._connect))
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise failures.refuse_start(failures.translate(error, self._shown)) from error
+            raise failures.refuse_start(failures.translate(error, self._shown, self._folder)) from error
 
     async def run(self, operation: Operation[T]) -> T:
         """The operation's result after commit. An operation that was cancelled before its turn is not run."""
@@ -186,10 +187,17 @@ class Lane:
             if len(calls) == 1:
                 self._deliver([(calls[0], None, error)])
             else:
-                for call in calls:
-                    self._thread.submit(self._carry_out, [call])
+                self._one_by_one(calls)
             raise
         self._deliver(outcomes)
+
+    def _one_by_one(self, calls: list[_Call]) -> None:
+        """Each in a transaction of its own; one that fails, for whatever reason, is followed by the rest."""
+        if calls:
+            try:
+                self._carry_out(calls[:1])
+            finally:
+                self._one_by_one(calls[1:])
 
     def _transaction(self, calls: list[_Call]) -> list[tuple[_Call, Any, BaseException | None]]:
         outcomes: list[tuple[_Call, Any, BaseException | None]] = []
@@ -215,7 +223,7 @@ class Lane:
             if error is None:
                 call.future.set_result(result)
             elif isinstance(error, (SQLAlchemyError, sqlite3.Error, OSError)):
-                ours = failures.translate(error, self._shown)
+                ours = failures.translate(error, self._shown, self._folder)
                 ours.__cause__ = error
                 call.future.set_exception(ours)
             else:
