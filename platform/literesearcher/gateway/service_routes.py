@@ -1,6 +1,7 @@
 """/v1/models, /livez and /readyz: what stands behind the gateway, and whether it can work.
 
-Owns: what these answer. `/livez` asks nobody; `/readyz` asks the store; neither wants a key.
+Owns: what these answer. `/livez` asks nobody; `/readyz` asks the store, and is 503 whatever keeps it from
+taking jobs; neither wants a key.
 """
 
 from __future__ import annotations
@@ -48,9 +49,13 @@ def router(gateway: Gateway) -> APIRouter:
             raise BoundaryError("the server is closing", code="not_ready", transient=True)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                await gateway.store.backlog()
+                await gateway.store.check()
         except TimeoutError:
             raise BoundaryError("the job store does not answer", code="store_unreachable", transient=True) from None
+        except BoundaryError as error:
+            if error.code != "store_full":
+                raise
+            raise BoundaryError(error.message, code="not_ready", transient=True) from error
         return json_response({"status": "ready"})
 
     return routes

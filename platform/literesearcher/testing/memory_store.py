@@ -191,6 +191,10 @@ class MemoryStore(MemoryJobs):
         age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
         return Backlog(len(waiting), len(opened) - len(waiting), max(0.0, age))
 
+    async def check(self) -> None:
+        """It is never full."""
+        await self.backlog()
+
     async def append(
         self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
     ) -> list[Envelope]:

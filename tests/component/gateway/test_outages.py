@@ -104,6 +104,18 @@ async def test_a_full_disk_is_507(start: Start) -> None:
     assert (status, problem["code"]) == (507, "store_full")
 
 
+async def test_a_store_without_room_is_not_ready_and_says_why(start: Start) -> None:
+    store = Failing()
+    served = await start(store=store)
+    store.error = BoundaryError("the disk under the job store is full", code="store_full")
+    status, headers, problem = await served.call("GET", "/readyz")
+    assert (status, problem["code"]) == (503, "not_ready")
+    assert "disk" in problem["detail"]
+    assert int(headers["Retry-After"]) > 0
+    store.error = None
+    assert (await served.call("GET", "/readyz"))[0] == 200
+
+
 async def test_a_stream_lives_through_an_outage(start: Start) -> None:
     store = Failing()
     served = await start(store=store)
