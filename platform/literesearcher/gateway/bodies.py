@@ -5,6 +5,7 @@ Owns: reading POST bodies and naming what is wrong in them. Refuses to know: rou
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 import orjson
@@ -58,9 +59,28 @@ async def read_wish(request: Request, wish: type[W]) -> W:
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})", code="invalid_json"
         ) from None
     try:
-        return wish.model_validate(value)
+        found = wish.model_validate(value)
     except ValidationError as error:
         raise InvalidFields(_details(error)) from None
+    _check_names(raw)
+    return found
+
+
+def _check_names(raw: bytes) -> None:
+    """Refuse JSON that names a field twice: one reader takes the first and another the last, so that what was checked
+    before the request came here may not be what is done."""
+
+    def members(pairs: list[tuple[str, object]]) -> None:
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise InvalidFields([(name[:_SHOWN_CHARACTERS], "the field is given twice")])
+            names.add(name)
+
+    try:
+        json.loads(raw, object_pairs_hook=members)
+    except RecursionError:
+        raise CallerError("the body is nested too deep", code="invalid_json") from None
 
 
 def _details(error: ValidationError) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from literesearcher.engine.port import EngineInfo
 from literesearcher.errors import NotFound
 from literesearcher.gateway.auth import Doors
+from literesearcher.gateway.problems import InvalidFields
 from literesearcher.gateway.public import engine_object, job_object
 from literesearcher.gateway.stream import StreamPace
 from literesearcher.jobs.ids import is_id
@@ -27,6 +28,9 @@ from literesearcher.research.events import AttemptStarted
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import Clock
+
+_SHOWN_NAMES = 20
+_SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,19 @@ class Gateway:
                 break
             after = page[-1].seq
         return job_object(job, engine=None if newest is None else engine_object(newest))
+
+
+def check_query(request: Request) -> None:
+    """InvalidFields where the query names a parameter that its route has not, or names one twice."""
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    names = [name for name, _ in request.query_params.multi_items()]
+    wrong = {
+        name[:_SHOWN_CHARACTERS]: "there is no such parameter" if name not in known else "the parameter is given twice"
+        for name in names
+        if name not in known or names.count(name) > 1
+    }
+    if wrong:
+        raise InvalidFields(list(wrong.items())[:_SHOWN_NAMES])
 
 
 def known_id(job_id: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from literesearcher.errors import CallerError
 from literesearcher.gateway import operations
-from literesearcher.gateway.context import Gateway, json_response
+from literesearcher.gateway.context import Gateway, check_query, json_response
 from literesearcher.gateway.public import event_object
 from literesearcher.gateway.stream import JobStream
 from literesearcher.gateway.wire import FrameResponse, negotiate
@@ -26,7 +26,7 @@ _SEQ = re.compile(r"[0-9]{1,15}")
 def router(gateway: Gateway) -> APIRouter:
     """The route over one gateway."""
     tenant_of = Depends(gateway.tenant_of)
-    routes = APIRouter(tags=["research"])
+    routes = APIRouter(tags=["research"], dependencies=[tenant_of, Depends(check_query)])
 
     @routes.get("/v1/research/{job_id}/events", **operations.EVENTS)
     async def research_events(

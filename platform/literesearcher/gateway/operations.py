@@ -208,7 +208,7 @@ LIST: dict[str, Any] = {
 GET: dict[str, Any] = {
     "summary": "Look a job up",
     "operation_id": "getResearch",
-    "responses": {200: _answer(JobObject, "The job.", JOB_COMPLETED)} | _problems(401, 404, 503),
+    "responses": {200: _answer(JobObject, "The job.", JOB_COMPLETED)} | _problems(401, 404, 422, 503),
 }
 CANCEL: dict[str, Any] = {
     "summary": "Cancel a job",
@@ -218,13 +218,13 @@ CANCEL: dict[str, Any] = {
         202: _answer(JobObject, "The worker was told.", JOB_QUEUED | {"status": "cancelling"}),
         200: _answer(JobObject, "The job has ended.", JOB_COMPLETED | {"status": "cancelled"}),
     }
-    | _problems(401, 404, 415, 503, 507),
+    | _problems(401, 404, 415, 422, 503, 507),
 }
 DELETE: dict[str, Any] = {
     "summary": "Delete a job and everything about it",
     "operation_id": "deleteResearch",
     "description": "A running job is stopped first.",
-    "responses": {204: {"description": "It is gone."}} | _problems(401, 404, 503),
+    "responses": {204: {"description": "It is gone."}} | _problems(401, 404, 422, 503),
 }
 EVENTS: dict[str, Any] = {
     "summary": "Follow a job, or read its journal",

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from literesearcher.gateway import operations
 from literesearcher.gateway.bodies import check_json_type, read_wish
-from literesearcher.gateway.context import Gateway, json_response, known_id
+from literesearcher.gateway.context import Gateway, check_query, json_response, known_id
 from literesearcher.gateway.preferences import idempotency_key, wait_seconds
 from literesearcher.gateway.public import job_object
 from literesearcher.gateway.schemas import ResearchWish
@@ -27,7 +27,7 @@ JobId = Annotated[str, Path(description="A job's id.", examples=[operations.JOB_
 def router(gateway: Gateway) -> APIRouter:
     """The routes over one gateway."""
     tenant_of = Depends(gateway.tenant_of)
-    routes = APIRouter(tags=["research"])
+    routes = APIRouter(tags=["research"], dependencies=[tenant_of, Depends(check_query)])
 
     @routes.post("/v1/research", status_code=202, **operations.CREATE)
     async def create_research(request: Request, tenant: str = tenant_of) -> Response:

@@ -22,6 +22,9 @@ from literesearcher.errors import ConfigurationError
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time of usual proxies and client pools, so that they close first."""
 _BACKLOG = 2048
+_HEAD_BYTES = 16 * 1024
+"""Request line and headers together that are always taken; the HTTP library refuses a longer head with 400 unless it
+came in one piece."""
 
 
 class _Server(uvicorn.Server):
@@ -66,6 +69,7 @@ async def serve(
         proxy_headers=False,
         ws="none",
         http="h11",
+        h11_max_incomplete_event_size=_HEAD_BYTES,
         lifespan="off",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(grace_seconds)),

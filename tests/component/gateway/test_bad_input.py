@@ -186,6 +186,58 @@ class TestFields:
         assert (problem["status"], problem["field"]) == (422, "Idempotency-Key")
 
 
+class TestTwice:
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            (b'{"input": "a", "input": "b"}', "input"),
+            (b'{"input": "a", "\\u0069nput": "b"}', "input"),
+            (b'{"input": "a", "limits": {"max_turns": 1, "max_turns": 1000}}', "max_turns"),
+            (b'{"limits": {"max_turns": "no"}, "limits": {}, "input": "a"}', "limits"),
+            (b'{"input": "a", "metadata": {"k": "1", "k": "1"}}', "k"),
+            (b'{"priority": ' + b"9" * 300 + b', "priority": 1, "input": "a"}', "priority"),
+            (b'{"messages": [{"role": "system", "role": "user", "content": "q"}]}', "role"),
+        ],
+    )
+    async def test_a_field_that_is_given_twice_is_named(self, served: Served, body: bytes, field: str) -> None:
+        problem = await refused(served, body)
+        assert (problem["status"], problem["field"]) == (422, field)
+
+    async def test_the_one_that_is_overridden_may_be_as_deep_as_it_likes(self, served: Served) -> None:
+        problem = await refused(served, b'{"input": ' + b"[" * 1000 + b"]" * 1000 + b', "input": "q"}')
+        assert problem["status"] in (400, 422)
+
+    @pytest.mark.parametrize(
+        ("method", "path", "fields"),
+        [
+            ("GET", "/v1/research?limit=1&limit=2", ["limit"]),
+            ("GET", "/v1/research?page=2&status=queued&offset=1", ["page", "offset"]),
+            ("GET", "/v1/research?Limit=1", ["Limit"]),
+            ("GET", "/v1/research?=1", [""]),
+            ("GET", "/v1/research/{id}?fields=id", ["fields"]),
+            ("GET", "/v1/research/{id}/events?after=0&after=1", ["after"]),
+            ("GET", "/v1/research/{id}/events?cursor=0", ["cursor"]),
+            ("POST", "/v1/research?wait=5", ["wait"]),
+            ("POST", "/v1/research/{id}/cancel?force=1", ["force"]),
+            ("DELETE", "/v1/research/{id}?force=1", ["force"]),
+        ],
+    )
+    async def test_query_parameters_that_a_route_has_not_or_that_come_twice(
+        self, served: Served, method: str, path: str, fields: list[str]
+    ) -> None:
+        job_id = await served.create()
+        options: dict[str, Any] = {"json": {"input": "q"}} if method == "POST" else {}
+        status, _, problem = await served.call(method, path.replace("{id}", job_id), **options)
+        ProblemDocument.model_validate(problem)
+        assert status == 422
+        assert [one["field"] for one in problem["errors"]] == fields
+        assert (await served.call("GET", f"/v1/research/{job_id}"))[2]["status"] == "queued", "nothing was done"
+
+    async def test_a_stranger_is_not_told_of_parameters(self, served: Served) -> None:
+        status, _, _ = await served.call("GET", "/v1/research?x=1", headers={"Authorization": "Bearer nobodys"})
+        assert status == 401
+
+
 class TestTypes:
     @pytest.mark.parametrize(
         "kind",
@@ -259,6 +311,14 @@ class TestRoutes:
         problem = json.loads(body)
         ProblemDocument.model_validate(problem)
         assert problem["instance"].isascii()
+
+    async def test_a_head_of_16_kib_is_taken_and_an_endless_one_refused(self, served: Served) -> None:
+        assert (await _raw(served, "GET", "/livez", f"X-Long: {'x' * 15_000}\r\n")).startswith(b"HTTP/1.1 200 ")
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 200_000)
+        async with asyncio.timeout(PATIENCE):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
 
     @pytest.mark.parametrize("garbage", [b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n"])
     async def test_what_is_no_http_gets_no_further(self, served: Served, garbage: bytes) -> None:

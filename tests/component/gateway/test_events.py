@@ -199,6 +199,12 @@ class TestJoining:
         await tell(served, job_id, pause=0)
         assert numbers(await follow(served, job_id, after=0, last=str(LENGTH - 1))) == [LENGTH]
 
+    @pytest.mark.parametrize("last", ["", "  "])
+    async def test_an_empty_last_event_id_is_none(self, served: Served, last: str) -> None:
+        job_id = await served.create()
+        await tell(served, job_id, pause=0)
+        assert numbers(await follow(served, job_id, after=LENGTH - 2, last=last)) == [LENGTH - 1, LENGTH]
+
     @pytest.mark.parametrize(
         ("query", "headers", "field"),
         [
