@@ -135,7 +135,7 @@ class OrchestratorSection(Section):
     """The worker."""
 
     lease_seconds: float = Field(
-        30.0, ge=1, le=3600, description="How long a job of a dead process waits before another takes it over."
+        15.0, ge=1, le=3600, description="How long a job of a dead process waits before another takes it over."
     )
     poll_seconds: float = Field(1.0, gt=0, le=60, description="How often to look for jobs where no bell rings.")
     grace_seconds: float = Field(30.0, ge=0, le=3600, description="SIGTERM: finish or hand back within this time.")
