@@ -57,19 +57,9 @@ class Gateway:
 
     async def public_job(self, job: Job) -> dict[str, Any]:
         """The job object with the engine that drove it last."""
-        newest: AttemptStarted | None = None
-        after = 0
-        # A first attempt starts right after job.created; a later one may start anywhere.
-        while job.attempt and (
-            page := await self.store.read(job.id, after=after, limit=2 if job.attempt == 1 else 100)
-        ):
-            for envelope in page:
-                if isinstance(envelope.event, AttemptStarted):
-                    newest = envelope.event
-            if job.attempt == 1:
-                break
-            after = page[-1].seq
-        return job_object(job, engine=None if newest is None else engine_object(newest))
+        newest = await self.store.newest(job.id, AttemptStarted.type) if job.attempt else None
+        event = None if newest is None else newest.event
+        return job_object(job, engine=engine_object(event) if isinstance(event, AttemptStarted) else None)
 
 
 def check_query(request: Request) -> None:

@@ -84,6 +84,10 @@ class Journal(Protocol):
         """Events with seq > `after`, in order. [] for an unknown job."""
         ...
 
+    async def newest(self, job_id: str, event_type: str) -> Envelope | None:
+        """The last event of that type, None where there is none."""
+        ...
+
 
 class Inbox(Protocol):
     """Letters from everyone who is not the holder."""

@@ -164,6 +164,12 @@ class SqlStore(SqlJobs):
             return []
         return await self._runner.read(partial(journal.read, job_id=job_id, after=after, limit=limit))
 
+    async def newest(self, job_id: str, event_type: str) -> Envelope | None:
+        """The last event of that type."""
+        if not is_id(job_id, "job"):
+            return None
+        return await self._runner.read(partial(journal.newest, job_id=job_id, event_type=event_type))
+
     async def post(self, tenant_id: str, job_id: str, letter: Letter) -> Job:
         """Commit a letter; the job as it is afterwards."""
         return await self._runner.write(

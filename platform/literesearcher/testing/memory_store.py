@@ -232,6 +232,11 @@ class MemoryStore(MemoryJobs):
         later = record.journal[max(after, 0) :]
         return later if limit is None else later[:limit]
 
+    async def newest(self, job_id: str, event_type: str) -> Envelope | None:
+        """The last event of that type."""
+        found = [envelope for envelope in await self.read(job_id) if envelope.type == event_type]
+        return found[-1] if found else None
+
     async def post(self, tenant_id: str, job_id: str, letter: Letter) -> Job:
         """Put a letter into the inbox."""
         record = self._own(tenant_id, job_id)

@@ -169,6 +169,28 @@ class TestEnd:
         assert job["engine"] == {"kind": "openai", "model": "openai", "language_model": True}
         assert job["attempt"] == 2
 
+    async def test_looking_a_job_up_reads_no_journal(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A long journal is megabytes, and jobs are asked for again and again."""
+        job_id = await served.create()
+        await served.append(job_id, attempt("extractive"))
+        await served.take_over(job_id)
+        await served.append(job_id, attempt("openai"))
+        rows: list[int] = []
+        read = served.store.read
+
+        async def counted(*arguments: Any, **options: Any) -> Any:
+            found = await read(*arguments, **options)
+            rows.append(len(found))
+            return found
+
+        async def newest(job_id: str, event_type: str) -> Any:
+            return next(row for row in reversed(await read(job_id)) if row.type == event_type)
+
+        monkeypatch.setattr(served.store, "read", counted)
+        monkeypatch.setattr(served.store, "newest", newest)
+        assert (await served.call("GET", f"/v1/research/{job_id}"))[2]["engine"]["kind"] == "openai"
+        assert rows == []
+
 
 class TestList:
     async def test_pages_newest_first_without_a_job_missing_or_twice(self, served: Served) -> None:

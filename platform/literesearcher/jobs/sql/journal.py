@@ -129,6 +129,13 @@ def read(conn: Connection, job_id: str, after: int, limit: int | None) -> list[E
     return [rows.envelope(row) for row in conn.execute(wanted, {"job": job_id, "after": after})]
 
 
+def newest(conn: Connection, job_id: str, event_type: str) -> Envelope | None:
+    """The last event of that type, found from the journal's end; no other's payload is read."""
+    wanted = select(*rows.EVENT_COLUMNS).where(events.c.job_id == job_id, events.c.type == event_type)
+    row = conn.execute(wanted.order_by(events.c.seq.desc()).limit(1)).one_or_none()
+    return None if row is None else rows.envelope(row)
+
+
 def post(conn: Connection, tenant_id: str, job_id: str, letter: Letter) -> Job:
     """Put the letter into the inbox; a cancel marks the job. An ended job stays as it is."""
     mine = (jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)

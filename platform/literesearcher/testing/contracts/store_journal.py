@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from literesearcher.errors import LeaseLost, SequenceConflict
+from literesearcher.jobs.ids import new_id
 from literesearcher.jobs.model import Claim, Letter
 from literesearcher.jobs.ports import Store
-from literesearcher.research.events import STATUS_BY_STOP_REASON, Event, ToolCompleted
+from literesearcher.research.events import STATUS_BY_STOP_REASON, AttemptStarted, Event, ToolCompleted
 from literesearcher.testing.contracts.store_jobs import LEASE, create, end, ended, eventually, now, started, tool
 
 SHORT = 0.2
@@ -44,6 +45,18 @@ class JournalContract:
         assert await second.read(claim.job.id, after=1, limit=2) == written[:2]
         assert await second.read(claim.job.id, after=4) == []
         assert (await second.get("acme", claim.job.id)).last_seq == 4
+
+    async def test_the_newest_event_of_a_type(self, store: Store, second: Store) -> None:
+        """None where the type did not happen, or the job is not there."""
+        claim = await held(store)
+        assert await store.newest(claim.job.id, AttemptStarted.type) is None
+        append: dict[str, Any] = {"fence": claim.fence, "attempt": 1, "at": now()}
+        events: list[Event] = [started(), tool(1), started(), tool(2), tool(3)]
+        written = await store.append(claim.job.id, expected_seq=2, events=events, **append)
+        assert await second.newest(claim.job.id, AttemptStarted.type) == written[2]
+        assert await second.newest(claim.job.id, tool(1).type) == written[4]
+        for unknown in (new_id("job"), "job_\x00", ""):
+            assert await store.newest(unknown, AttemptStarted.type) is None
 
     async def test_a_wrong_sequence_number_writes_nothing(self, store: Store) -> None:
         """Too low (a repeat), too high (a gap)."""
