@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from literesearcher.errors import CallerError
+from literesearcher.errors import CallerError, Unauthorized
 from literesearcher.gateway import operations
 from literesearcher.gateway.context import Gateway, check_query, json_response
 from literesearcher.gateway.public import event_object
@@ -41,8 +41,20 @@ def router(gateway: Gateway) -> APIRouter:
         start = _start(request, after, job)
         if form == "application/json":
             return await _page(gateway, job, start, limit)
+
+        async def admitted() -> bool:
+            try:
+                return await gateway.tenant_of(request) == tenant
+            except Unauthorized:
+                return False
+
         stream = JobStream(
-            store=gateway.store, live=gateway.live, clock=gateway.clock, pace=gateway.pace, closing=gateway.closing
+            store=gateway.store,
+            live=gateway.live,
+            clock=gateway.clock,
+            pace=gateway.pace,
+            closing=gateway.closing,
+            admitted=admitted,
         )
         return FrameResponse(
             lambda emit: stream.run(job, start, emit),

@@ -29,11 +29,13 @@ _LOOK_BACK = 16
 @dataclass(frozen=True, slots=True)
 class StreamPace:
     """`poll_seconds`: how often the store is read where no bell rings. `keep_alive_seconds`: silence after which a
-    sign of life goes out. `stall_seconds`: how long one frame may wait for a client that takes nothing."""
+    sign of life goes out. `stall_seconds`: how long one frame may wait for a client that takes nothing.
+    `admission_seconds`: how often it is asked whether the client may still listen."""
 
     poll_seconds: float = 1.0
     keep_alive_seconds: float = 15.0
     stall_seconds: float = 60.0
+    admission_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,25 @@ Emit = Callable[[Frame], Awaitable[None]]
 
 
 class JobStream:
-    """Follows one job for one client from `after` (exclusive) to its end."""
+    """Follows one job for one client from `after` (exclusive) to its end. `admitted`: may the client still listen?"""
 
-    def __init__(self, *, store: Store, live: Live, clock: Clock, pace: StreamPace, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        live: Live,
+        clock: Clock,
+        pace: StreamPace,
+        closing: asyncio.Event,
+        admitted: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._store = store
         self._live = live
         self._clock = clock
         self._pace = pace
         self._closing = closing
+        self._admitted = admitted
+        self._admitted_at = clock.monotonic()
         self._wake = asyncio.Event()
         self._look = True
         self._rang = False
@@ -99,6 +112,8 @@ class JobStream:
                 if not primed:
                     await self._look_back(job.id)
                     primed = True
+                if not await self._still_admitted(emit):
+                    return
                 doubt = False
                 if self._look or not all(self._text.running(delta) for delta in heard):
                     rang, before = self._rang, self._seq
@@ -145,6 +160,17 @@ class JobStream:
                     await self._say(restarted, emit)
             if len(page) < _PAGE:
                 return job.status in ENDED
+
+    async def _still_admitted(self, emit: Emit) -> bool:
+        """From time to time: a key may be revoked while its stream is open."""
+        now = self._clock.monotonic()
+        if now - self._admitted_at < self._pace.admission_seconds:
+            return True
+        if not await self._admitted():
+            await emit(Remark("the API key does not let in any more"))
+            return False
+        self._admitted_at = now
+        return True
 
     async def _still_there(self, job: Job, emit: Emit, *, doubt: bool) -> bool:
         """At each keep-alive, and when the bell rang for no event: is the job still in the store? Sends the sign of

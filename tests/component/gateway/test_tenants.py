@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.settings.sections import GatewaySection
 from literesearcher.testing.journal_events import attempt, ended
 from literesearcher.testing.memory_store import MemoryStore
-from literesearcher.testing.served_gateway import Served
+from literesearcher.testing.served_gateway import FAST, PATIENCE, Served
 from literesearcher.timing.clock import SystemClock
 
 Start = Callable[..., Awaitable[Served]]
@@ -99,6 +101,29 @@ class TestIsolation:
         one, _ = await two_tenants(served)
         assert (await served.call("GET", f"/v1/research/{keyless}", headers=one))[0] == 404
         assert (await served.call("GET", f"/v1/research/{keyless}"))[0] == 401
+
+
+class TestOpenStreams:
+    async def test_a_stream_ends_when_its_key_is_revoked_and_no_other_does(self, start: Start) -> None:
+        served = await start(pace=replace(FAST, admission_seconds=0.1))
+        key, token = await served.store.create_key("one", "")
+        _, other = await served.store.create_key("one", "")
+        job_id = await served.create(headers=bearer(token))
+        path = f"{served.base}/v1/research/{job_id}/events"
+        async with (
+            asyncio.timeout(PATIENCE),
+            served.session.get(path, headers=bearer(token)) as revoked,
+            served.session.get(path, headers=bearer(other)) as kept,
+        ):
+            heard = b""
+            while b"keep-alive" not in heard:
+                heard += await revoked.content.readany()
+            await served.store.revoke_key(key.id)
+            heard += await revoked.content.read()
+            assert b"key" in heard.split(b"keep-alive")[-1]
+            await served.append(job_id, attempt(), ended())
+            assert b"event: job.ended" not in heard
+            assert b"event: job.ended" in await kept.content.read()
 
 
 class TestKeys:
