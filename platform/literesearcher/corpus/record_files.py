@@ -22,8 +22,8 @@ from typing import IO, Any
 import orjson
 import zstandard
 
-from literesearcher.corpus.documents import valid
 from literesearcher.corpus.records import TITLE_CHARS, URL_CHARS, Record
+from literesearcher.reading.unicode_text import valid_unicode
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".ndjson", ".json")
 LINE_BYTES = 16_000_000
@@ -111,7 +111,7 @@ def record(line: bytes, fallback_url: str) -> Record:
         raise ValueError(f"its URL is longer than {URL_CHARS} characters")
     title = _first(metadata, "title") or _first(value, "title")
     title = " ".join((title or text[:400].strip().split("\n", 1)[0].strip("# ") or url).split())[:TITLE_CHARS]
-    return Record(url=valid(url), title=valid(title), text=valid(text))
+    return Record(url=valid_unicode(url), title=valid_unicode(title), text=valid_unicode(text))
 
 
 def _parsed(line: bytes) -> Any:

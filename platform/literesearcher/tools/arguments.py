@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from literesearcher.errors import CallerError
-from literesearcher.tools.unicode_text import valid_unicode
+from literesearcher.reading.unicode_text import valid_unicode
 
 MAX_ITEMS = 50
 """Queries or pages of one call; the published rollouts ask for five at most."""

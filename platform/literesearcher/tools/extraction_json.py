@@ -12,7 +12,7 @@ from typing import Any
 import json_repair
 import orjson
 
-from literesearcher.tools.unicode_text import valid_unicode
+from literesearcher.reading.unicode_text import valid_unicode
 
 _REPAIR_CHARACTERS = 200_000
 _REPAIR_BRACKETS = 2_000

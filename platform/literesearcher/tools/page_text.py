@@ -1,7 +1,7 @@
 """A fetched body to the text that extraction reads: HTML, PDF, plain text, Markdown, JSON, XML.
 
 Owns: which kind a body is, and that heavy conversions run off the event loop in threads of their own, bounded in
-size and time. Refuses to know: fetching. Above: `providers.direct`, `providers.scrapedo`.
+size and time. Refuses to know: fetching, formats (`reading`). Above: `providers.direct`, `providers.scrapedo`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.charset import decode
-from literesearcher.tools.html_text import html_to_text
-from literesearcher.tools.pdf_text import PdfText
-from literesearcher.tools.unicode_text import valid_unicode
+from literesearcher.reading.charset import decode
+from literesearcher.reading.html_text import html_to_text
+from literesearcher.reading.pdf_text import is_pdf, pdf_to_text
 
 _INLINE_BYTES = 65_536
 """Plain text up to this size is decoded where it arrives; a thread hop would cost more."""
+MAX_HTML_CHARACTERS = 10_000_000
+MAX_PDF_CHARACTERS = 800_000
+"""Twice what 95,000 tokens hold: what lies behind it is never read."""
+MAX_PDF_PAGES = 2_000
 _PLAIN = ("application/json", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
@@ -36,16 +39,19 @@ class PageReader:
 
     def __init__(self, *, seconds: float = 20.0) -> None:
         self._seconds = seconds
-        self._pdf = PdfText()
         self._threads: ThreadPoolExecutor | None = None
 
     async def read(self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None) -> PageText:
         """`BoundaryError` `page_unreadable` for a kind that holds no text, or a document that cannot be read."""
         kind = kind_of(body, content_type)
         if kind == "pdf":
-            return await self._in_thread(lambda: self._pdf.read(body, seconds=self._seconds))
+            return await self._in_thread(
+                lambda: pdf_to_text(
+                    body, max_pages=MAX_PDF_PAGES, max_characters=MAX_PDF_CHARACTERS, seconds=self._seconds
+                )
+            )
         if kind == "html":
-            return await self._in_thread(lambda: html_to_text(decode(body, charset), url))
+            return await self._in_thread(lambda: html_to_text(decode(body, charset)[:MAX_HTML_CHARACTERS], url))
         if len(body) <= _INLINE_BYTES:
             return PageText(decode(body, charset))
         return await self._in_thread(lambda: (decode(body, charset), None))
@@ -58,7 +64,7 @@ class PageReader:
                 text, title = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise BoundaryError("the page took too long to read", code="page_unreadable") from None
-        return PageText(valid_unicode(text), valid_unicode(title) if title else None)
+        return PageText(text, title)
 
     def close(self) -> None:
         """Let the threads go. Safe to call twice."""
@@ -71,7 +77,7 @@ def kind_of(body: bytes, content_type: str) -> str:
     """`html`, `pdf` or `plain`; raises `BoundaryError` `page_unreadable` for pictures, archives and the like."""
     media = content_type.partition(";")[0].strip().lower()
     head = body[:1024].lstrip()
-    if media in ("application/pdf", "application/x-pdf") or head.startswith(b"%PDF-"):
+    if media in ("application/pdf", "application/x-pdf") or is_pdf(body):
         return "pdf"
     if media in ("text/html", "application/xhtml+xml"):
         return "html"

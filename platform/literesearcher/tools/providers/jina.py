@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 from yarl import URL
 
-from literesearcher.tools.charset import decode
+from literesearcher.reading.charset import decode
 from literesearcher.tools.guard import Guard
 from literesearcher.tools.providers.port import FetchedPage
 from literesearcher.tools.providers.target import spelled

@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
+from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 from literesearcher.tools.providers.port import SearchAnswer, SearchResult
 from literesearcher.tools.providers.wire import Wire
-from literesearcher.tools.unicode_text import valid_unicode
 
 _CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 CHINA = {"location": "China", "gl": "cn", "hl": "zh-cn"}

@@ -1,8 +1,8 @@
-"""Bytes to text: which encoding a page is in, whatever it says of itself. Always valid Unicode, never an error.
+"""Bytes to text: which encoding a page or file is in, whatever it says of itself. Always valid Unicode.
 
 Order: byte order mark; UTF-8 where the bytes are valid UTF-8 (pages in other encodings practically never are, while
 servers that name a wrong charset are common); the charset of the header; the page's own `<meta>` or XML declaration;
-a guess by charset-normalizer over the beginning; UTF-8 with replacements.
+a guess by charset-normalizer. Refuses to know: where the bytes came from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import codecs
 import re
 
 from charset_normalizer import from_bytes
+
+from literesearcher.reading.unicode_text import valid_unicode
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -40,33 +42,48 @@ _SEVEN_BIT = ("iso-2022", "iso2022", "hz", "utf-16", "utf16", "utf-32", "utf32")
 """Encodings whose bytes can look like ASCII, and so like UTF-8."""
 _TEXT_CODECS_REFUSED = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"))
 _GUESS_BYTES = 20_000
+_BEFORE_ODD_BYTES = 2_000
+"""Of the ASCII before the first byte that is no UTF-8, so much helps a guess."""
+_BINARY_BYTES = 8_192
 
 
 def decode(body: bytes, declared: str | None = None) -> str:
-    """The text of `body`; `declared` is the charset of its Content-Type header."""
+    """The text of `body`, never an error: what nothing tells is UTF-8 with replacements.
+
+    `declared` is the charset of its Content-Type header. A body that was cut may end inside a character.
+    """
+    text = _decoded(body, declared)
+    return body.decode("utf-8", "replace") if text is None else text
+
+
+def decode_unless_binary(body: bytes) -> str | None:
+    """The text of a file, None where it is binary or in an encoding that cannot be told."""
+    if b"\0" in body[:_BINARY_BYTES] and not body.startswith(tuple(mark for mark, _ in _MARKS)):
+        return None
+    return _decoded(body, None)
+
+
+def _decoded(body: bytes, declared: str | None) -> str | None:
     for mark, encoding in _MARKS:
         if body.startswith(mark):
             return body[len(mark) :].decode(encoding, "replace")
     label = _usable(declared)
+    odd = 0
     if label is None or not label.startswith(_SEVEN_BIT):
-        text = _as_utf8(body)
-        if text is not None:
-            return text
+        try:
+            return body.decode()
+        except UnicodeDecodeError as error:
+            odd = error.start
+        # A body cut at a size limit ends inside a character; other such characters before it show that it is UTF-8.
+        if odd >= len(body) - 3 and not body[:odd].isascii():
+            return body[:odd].decode()
     for named in (label, _usable(_declared_inside(body))):
         if named is not None:
-            return _cleaned(body.decode(named, "replace"))
-    guess = from_bytes(body[:_GUESS_BYTES]).best()
-    return _cleaned(body.decode(guess.encoding if guess else "utf-8", "replace"))
-
-
-def _as_utf8(body: bytes) -> str | None:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        # A body cut at the size limit may end inside a character.
-        if error.start >= len(body) - 3 and error.start > 0:
-            return body[: error.start].decode()
-        return None
+            return valid_unicode(body.decode(named, "replace"))
+    # ASCII looks alike in all encodings: a guess wants the bytes that do not.
+    start = max(0, odd - _BEFORE_ODD_BYTES) if body[:odd].isascii() else 0
+    guess = from_bytes(body[start : start + _GUESS_BYTES]).best()
+    return valid_unicode(body.decode(guess.encoding, "replace")) if guess else None
 
 
 def _declared_inside(body: bytes) -> str | None:
@@ -85,7 +102,3 @@ def _usable(label: str | None) -> str | None:
     except (LookupError, ValueError, UnicodeError):
         return None
     return codec.name
-
-
-def _cleaned(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

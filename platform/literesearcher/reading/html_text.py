@@ -1,7 +1,8 @@
-"""HTML to Markdown. Bounded in input; a page that the converter gives up on falls back to its bare text.
+"""HTML to Markdown. Linear in the page, which its caller bounds; what the converter gives up on becomes its bare text.
 
-Refuses to know: fetching, charsets, threads (the caller runs it off the event loop). The converter keeps headings,
-code and tables, drops navigation and forms, and silently skips what is nested deeper than it descends.
+Refuses to know: where the page came from, charsets, threads (a caller with an event loop runs it off the loop). The
+converter keeps headings, code and tables, drops navigation and forms, and silently skips what is nested deeper than it
+descends.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from html_to_markdown import (
     convert,
 )
 
-MAX_HTML_CHARACTERS = 10_000_000
-_FALLBACK_CHARACTERS = 2_000_000
+from literesearcher.reading.unicode_text import valid_unicode
+
+_FALLBACK_CHARACTERS = 4_000_000
 _NEARLY_EMPTY = 200
 _WORD = re.compile(r"\w+")
 _TAG = re.compile(r"<[^<>]*>")
@@ -28,7 +30,7 @@ _BLANK_LINES = re.compile(r"\n\s*\n+")
 
 def html_to_text(source: str, base_url: str | None = None) -> tuple[str, str | None]:
     """Markdown of the page and its title. Links are made absolute by `base_url`."""
-    source = source[:MAX_HTML_CHARACTERS]
+    source = valid_unicode(source)
     markdown, title = _converted(source, base_url)
     said = _letters(markdown)
     if said < _NEARLY_EMPTY:

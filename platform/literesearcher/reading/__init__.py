@@ -1,0 +1,1 @@
+"""Bytes of any page or file to valid text: charsets, HTML, PDF."""
