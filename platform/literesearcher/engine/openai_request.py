@@ -85,11 +85,13 @@ class Dialect:
             named += [name for name in _COMMON if _names(said, name)]
             if not named and re.search(r"field|argument|param|input|propert|option", said, re.IGNORECASE):
                 named = list(EXTENSIONS)
-        fresh = [name for name in named if name not in self.refused and f'"{name}":'.encode() in sent]
-        for name in fresh:
-            self.refused.add(name)
-            logger.warning("the model server refuses %s: asking without it from now on", name)
-        return bool(fresh)
+        # By what this body held, not by what is news: calls that ran at once each have to be made again.
+        held = [name for name in named if f'"{name}":'.encode() in sent]
+        for name in held:
+            if name not in self.refused:
+                self.refused.add(name)
+                logger.warning("the model server refuses %s: asking without it from now on", name)
+        return bool(held)
 
 
 def _names(said: str, name: str) -> bool:

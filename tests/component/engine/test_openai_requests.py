@@ -7,6 +7,7 @@ import logging
 import orjson
 import pytest
 
+from literesearcher.engine.openai_request import Dialect
 from literesearcher.errors import BoundaryError
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.research.rendering import render
@@ -103,6 +104,18 @@ async def test_a_refused_field_is_left_out_from_then_on(bench, caplog, names, wo
     fields = set(WANTED) - {"max_tokens"}
     assert [fields - body.keys() for body in server.bodies] == [set(), dropped, dropped]
     assert len(caplog.records) == len(dropped)
+
+
+def test_calls_that_were_refused_at_once_are_each_made_again(caplog) -> None:
+    dialect = Dialect("chat", True)
+    asked = request(sampling=SAMPLING)
+    sent = [dialect.body(asked, "m", stream=False) for _ in range(6)]
+    with caplog.at_level(logging.WARNING):
+        assert all(dialect.learn("Extra inputs are not permitted: top_k, min_p", body) for body in sent)
+    assert len(caplog.records) == 2
+    again = dialect.body(asked, "m", stream=False)
+    assert {"top_k", "min_p"}.isdisjoint(orjson.loads(again))
+    assert not dialect.learn("Extra inputs are not permitted: top_k, min_p", again)
 
 
 async def test_fields_refused_one_after_the_other(bench) -> None:
