@@ -15,6 +15,7 @@ import tantivy
 from literesearcher.corpus.port import Hit, Page
 from literesearcher.corpus.schema import apart, head_term, place_key, scopes_of
 from literesearcher.corpus.storage import Storage
+from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research import passages
 from literesearcher.research.words import CJK_RUN, STOP_WORDS, dotted_names, identifier_parts, pairs
 
@@ -80,7 +81,9 @@ class LocalCorpus:
         if searcher is None:
             return None
         for scope in scopes:
-            query = tantivy.Query.term_query(self._storage.schema, "place", place_key(scope, _valid(url)), "basic")
+            query = tantivy.Query.term_query(
+                self._storage.schema, "place", place_key(scope, valid_unicode(url)), "basic"
+            )
             with self._storage.guarded():
                 found = searcher.search(query, 1, count=False).hits
                 if found:
@@ -94,7 +97,7 @@ class LocalCorpus:
 
     def _query(self, text: str) -> tantivy.Query | None:
         """The query as a tree of terms, never parsed: no character has a meaning of its own. None without a term."""
-        text = _valid(text)
+        text = valid_unicode(text)
         words = list(dict.fromkeys(self._storage.analyzer.analyze(apart(text))))
         kept = [word for word in words if word not in STOP_WORDS] or words
         schema = self._storage.schema
@@ -116,11 +119,6 @@ class LocalCorpus:
             for pair in dict.fromkeys(pairs(run)[:_QUERY_TERMS]):
                 should("cjk", pair, 1.5)
         return tantivy.Query.boolean_query(parts) if parts else None
-
-
-def _valid(text: str) -> str:
-    """Text without lone surrogates, which no encoded page or key can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _snippet(text: str, title: str, query: str) -> str:

@@ -1,7 +1,8 @@
 """A path on disk to pages: the walk through a folder, and what is left out of it and why.
 
 Owns: which files are read, under which URL, within which bounds. Symbolic links are followed only to files inside the
-folder. Refuses to know: the index. Below: `documents` (one file, one page), `record_files` (one line, one page).
+folder. Bytes of a path that are no UTF-8 come from the system as lone surrogates. Refuses to know: the index. Below:
+`documents` (one file, one page), `record_files` (one line, one page).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from literesearcher.corpus import documents, record_files
 from literesearcher.corpus.records import TEXT_CHARS, URL_CHARS, AddReport, Record, Skipped
 from literesearcher.errors import CallerError
+from literesearcher.reading.unicode_text import valid_unicode
 
 FILE_BYTES = 64_000_000
 """A larger file that is one page is left out."""
@@ -27,18 +29,22 @@ def pages(path: Path, name: str, report: AddReport) -> Iterator[Record]:
         root = path.resolve()
         for file in _files(root, report):
             relative = file.relative_to(root).as_posix()
-            yield from _file(file, _shown(relative), f"corpus:{name}/{_quoted(relative)}", report, alone=False)
+            yield from _file(file, valid_unicode(relative), f"corpus:{name}/{_quoted(relative)}", report, alone=False)
         return
     if not path.exists():
-        raise CallerError(f"there is no file or folder {_shown(str(path))}", field="path", code="path_missing")
+        raise CallerError(f"there is no file or folder {valid_unicode(str(path))}", field="path", code="path_missing")
     if not path.is_file():
-        raise CallerError(f"{_shown(str(path))} is neither a file nor a folder", field="path", code="path_unusable")
-    yield from _file(path, _shown(path.name), f"corpus:{name}/{_quoted(path.name)}", report, alone=True)
+        raise CallerError(
+            f"{valid_unicode(str(path))} is neither a file nor a folder", field="path", code="path_unusable"
+        )
+    yield from _file(path, valid_unicode(path.name), f"corpus:{name}/{_quoted(path.name)}", report, alone=True)
 
 
 def _files(root: Path, report: AddReport) -> Iterator[Path]:
     def failed(error: OSError) -> None:
-        report.skipped.append(Skipped(_shown(str(error.filename)), f"the folder cannot be read ({error.strerror})"))
+        report.skipped.append(
+            Skipped(valid_unicode(str(error.filename)), f"the folder cannot be read ({error.strerror})")
+        )
 
     for folder, folders, names in os.walk(root, followlinks=False, onerror=failed):
         kept = []
@@ -80,7 +86,7 @@ def _file(file: Path, shown: str, url: str, report: AddReport, *, alone: bool) -
         if len(url) > URL_CHARS:
             raise documents.Unreadable("its path is too long")
         with file.open("rb") as stream:
-            document = documents.read(stream.read(FILE_BYTES + 1), _shown(file.name))
+            document = documents.read(stream.read(FILE_BYTES + 1), valid_unicode(file.name))
     except documents.Unreadable as error:
         report.skipped.append(Skipped(shown, str(error)))
     except OSError as error:
@@ -113,12 +119,7 @@ def _cut(record: Record, report: AddReport) -> Record:
 
 
 def _skipped(root: Path, path: Path, reason: str) -> Skipped:
-    return Skipped(_shown(path.relative_to(root).as_posix()), reason)
-
-
-def _shown(path: str) -> str:
-    """A path as valid text: bytes that are no UTF-8 come from the system as lone surrogates."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return Skipped(valid_unicode(path.relative_to(root).as_posix()), reason)
 
 
 def _quoted(relative: str) -> str:

@@ -19,6 +19,7 @@ from literesearcher.corpus.records import PUBLIC, PYDOC, AddReport, CorpusInfo
 from literesearcher.corpus.schema import scope_of, scopes_of
 from literesearcher.corpus.storage import Storage
 from literesearcher.errors import BoundaryError, CallerError, NotFound
+from literesearcher.reading.unicode_text import valid_unicode
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, how many are done, of how many; 0 where that is not known)."""
@@ -96,7 +97,7 @@ class Library:
             if not report.pages:
                 raise _nothing(path, report)
             old = next((info for info in self._storage.infos([scope]) if info.name == name), CorpusInfo(name))
-            shown = str(path.resolve()).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            shown = valid_unicode(str(path.resolve()))
             info = CorpusInfo(name, 0, list(dict.fromkeys([*old.sources, shown])), self._stamp())
             writing.put_info(info, scope=scope)
         report.total_pages = self._storage.count(scope, name)
@@ -168,5 +169,5 @@ def _nothing(path: Path, report: AddReport) -> CallerError:
     reasons = [f"{entry.path}: {entry.reason}" for entry in report.skipped[:3]]
     reasons += [f"{entry.path} line {entry.line}: {entry.reason}" for entry in report.broken[:3]]
     told = f" ({'; '.join(reasons)})" if reasons else ""
-    shown = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return CallerError(f"no page was found in {shown}{told}; nothing was changed", field="path", code="path_empty")
+    message = f"no page was found in {valid_unicode(str(path))}{told}; nothing was changed"
+    return CallerError(message, field="path", code="path_empty")

@@ -18,6 +18,7 @@ import orjson
 
 from literesearcher.engine.openai_failures import from_error_object, garbage
 from literesearcher.engine.port import Generation
+from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research.messages import Usage
 
 _OPEN, _CLOSE = "<think>\n", "\n</think>\n"
@@ -41,14 +42,7 @@ def parse(data: bytes) -> dict[str, Any]:
 
 def clean(text: str) -> str:
     """Valid Unicode that every store can hold: lone surrogates and NUL become U+FFFD."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # Pairs that arrived as two halves are joined; what is still alone is replaced.
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+    return valid_unicode(text.replace("\x00", "\ufffd"))
 
 
 class Answer:

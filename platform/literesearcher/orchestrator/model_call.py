@@ -15,6 +15,7 @@ from literesearcher.errors import BoundaryError
 from literesearcher.jobs.live import Live
 from literesearcher.orchestrator.lease import Lease
 from literesearcher.orchestrator.stream import TurnStream
+from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research.commands import Generate
 from literesearcher.research.events import EffectFailed, TurnCompleted
 from literesearcher.settings.sections import EngineSection
@@ -148,7 +149,7 @@ def failure(turn: int, error: BoundaryError, tries: int) -> EffectFailed:
 
 def readable(message: str) -> str:
     """A message fit for the journal: valid Unicode (it may quote a server's bytes) and not long."""
-    return message.encode("utf-8", "replace").decode("utf-8")[:MESSAGE_CHARACTERS]
+    return valid_unicode(message)[:MESSAGE_CHARACTERS]
 
 
 def packed(token_ids: tuple[int, ...]) -> str:
