@@ -19,12 +19,13 @@ from literesearcher.cli.wiring import open_platform, read_prompts
 from literesearcher.cli.wiring_engine import make_engine
 from literesearcher.engine.port import EngineInfo
 from literesearcher.gateway.app import create_app
-from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys, is_loopback
+from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
+from literesearcher.settings.own_site import is_loopback
 from literesearcher.timing.clock import Clock, SystemClock
 
 SERVING_LEVEL = logging.INFO

@@ -7,28 +7,16 @@ must be good, also where none is required. Refuses to know: routes; how keys are
 
 from __future__ import annotations
 
-import ipaddress
-
 from starlette.datastructures import Headers
 
 from literesearcher.errors import ConfigurationError, Unauthorized
 from literesearcher.jobs.keys import bootstrap_token
 from literesearcher.jobs.ports import Keys
 from literesearcher.settings.model import Settings
+from literesearcher.settings.own_site import is_loopback
 
 DEFAULT_TENANT = "default"
 """Tenant of keyless requests and of the bootstrap key."""
-
-
-def is_loopback(host: str) -> bool:
-    """Does an address to listen on keep the server on this machine?"""
-    name = host.strip().strip("[]").lower().removesuffix(".")
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 async def has_live_keys(keys: Keys) -> bool:

@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from literesearcher.errors import CallerError, LiteResearcherError, Unauthorized
-from literesearcher.gateway.auth import is_loopback
 from literesearcher.gateway.problems import problem_of, unexpected
 from literesearcher.gateway.request_body import BODY_SECONDS, RequestBody
+from literesearcher.settings.own_site import WILDCARDS, from_another_site, host_name, is_loopback
 from literesearcher.settings.sections import GatewaySection
 
 log = logging.getLogger("literesearcher.gateway")
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_WILDCARDS = frozenset({"0.0.0.0", "::", ""})
-_FOREIGN = frozenset({"cross-site", "same-site"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Border:
@@ -35,8 +31,8 @@ class Border:
 
     def __init__(self, app: ASGIApp, *, gateway: GatewaySection, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app
-        self._names = _LOOPBACK_NAMES | {name for one in (gateway.host, *gateway.names) if (name := _name(one))}
-        self._any_address = gateway.host in _WILDCARDS
+        self._names = _LOOPBACK_NAMES | {name for one in (gateway.host, *gateway.names) if (name := host_name(one))}
+        self._any_address = gateway.host in WILDCARDS
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +88,7 @@ class Border:
         if "authorization" in headers or "x-api-key" in headers:
             return
         hosts = headers.getlist("host")
-        name = _name(hosts[0]) if len(hosts) == 1 else None
+        name = host_name(hosts[0]) if len(hosts) == 1 else None
         if name is not None and (name in self._names or is_loopback(name)):
             return
         if name is not None and self._any_address and _is_address(name):
@@ -108,39 +104,8 @@ class Border:
 
 def _check_site(headers: Headers) -> None:
     """Another site's page may send nothing here, key or no key."""
-    foreign = any(site.strip().lower() in _FOREIGN for site in headers.getlist("sec-fetch-site"))
-    if not foreign and all(_same_origin(origin, headers.get("host", "")) for origin in headers.getlist("origin")):
-        return
-    raise Unauthorized("a page of another site may not use this server", code="cross_site")
-
-
-def _same_origin(origin: str, host: str) -> bool:
-    """Does an Origin name the host and port that the request was sent to? TLS may end before us."""
-    try:
-        parts = urlsplit(origin)
-        default = _DEFAULT_PORTS.get(parts.scheme)
-        if default is None or parts.hostname is None or parts.username is not None or parts.path:
-            return False
-        target = urlsplit(f"//{host}")
-        return parts.hostname == target.hostname and (parts.port or default) == (target.port or default)
-    except ValueError:
-        return False
-
-
-def _name(host: str) -> str | None:
-    """The name in a Host header or a setting, lower case, without port, brackets and last dot; None for none."""
-    try:
-        name = str(ipaddress.ip_address(host))
-    except ValueError:
-        try:
-            parts = urlsplit(f"//{host}")
-            _ = parts.port
-        except ValueError:
-            return None
-        if parts.netloc != host or "@" in host or parts.hostname is None:
-            return None
-        name = parts.hostname.removesuffix(".")
-    return name if name not in _WILDCARDS else None
+    if from_another_site(headers.get("host", ""), headers.getlist("origin"), headers.getlist("sec-fetch-site")):
+        raise Unauthorized("a page of another site may not use this server", code="cross_site")
 
 
 def _is_address(name: str) -> bool:

@@ -7,8 +7,6 @@ Refuses to know: routes. Nothing is served without a token beyond loopback: the 
 from __future__ import annotations
 
 import hmac
-import ipaddress
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import SecretStr
@@ -17,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from literesearcher.errors import ConfigurationError
+from literesearcher.settings.own_site import from_another_site, host_name, is_loopback
 from literesearcher.settings.sections import ToolsSection
 
 _PROBES = ("/livez", "/readyz")
@@ -37,7 +36,7 @@ _TITLES = {
 
 def require_token_beyond_loopback(section: ToolsSection) -> None:
     """`ConfigurationError` where `tools serve` would listen beyond loopback without a token."""
-    if section.token is None and not _is_loopback(section.host):
+    if section.token is None and not is_loopback(section.host):
         raise ConfigurationError(
             f"the tools would be served on {section.host} without a token: set LITERESEARCHER_TOOLS__TOKEN, "
             "or LITERESEARCHER_TOOLS__HOST to 127.0.0.1"
@@ -70,9 +69,7 @@ class Access:
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        if any(site.strip().lower() in ("cross-site", "same-site") for site in headers.getlist("sec-fetch-site")):
-            return problem(403, "cross_site", "a page of another site may not use this server")
-        if any(not _same_origin(origin, headers.get("host", "")) for origin in headers.getlist("origin")):
+        if from_another_site(headers.get("host", ""), headers.getlist("origin"), headers.getlist("sec-fetch-site")):
             return problem(403, "cross_site", "a page of another site may not use this server")
         if scope["path"] not in _PROBES:
             refusal = self._stranger(scope, headers)
@@ -89,34 +86,12 @@ class Access:
                 return problem(401, "unauthorized", "the service token is missing or wrong")
             return None
         client = scope.get("client")
-        if client is None or not _is_loopback(client[0]):
+        if client is None or not is_loopback(client[0]):
             return problem(403, "loopback_only", "without a service token only this machine is served")
-        if not _is_loopback(_host_name(headers.get("host", ""))):
+        if not is_loopback(host_name(headers.get("host", "")) or ""):
             return problem(421, "misdirected_request", "this server answers to loopback names only")
         return None
 
 
 def _media_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _same_origin(origin: str, host: str) -> bool:
-    return bool(host) and origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -108,7 +108,11 @@ async def test_bad_input_gets_a_problem_document(path, body, status, field):
     [
         ({"Host": "evil.example"}, 421),
         ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "127.0.0.1@evil.example"}, 421),
+        ({"Host": "evil.example@127.0.0.1"}, 421),
         ({"Host": "LOCALHOST:80"}, 200),
+        ({"Host": "LOCALHOST:80", "Origin": "http://localhost"}, 200),
+        ({"Host": "localhost:8001", "Origin": "http://localhost:8002"}, 403),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
