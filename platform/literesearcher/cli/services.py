@@ -7,26 +7,19 @@ Owns: what runs beside what, and what is said at the start. Refuses to know: soc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 
 import click
 
 from literesearcher.cli.serving import Part, address, serve_until_stopped
-from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
-from literesearcher.cli.wiring import open_platform, read_prompts
-from literesearcher.cli.wiring_engine import make_engine
-from literesearcher.engine.port import EngineInfo
+from literesearcher.cli.wiring import Foundation, open_foundation, open_platform
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
-from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
-from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.settings.own_site import is_loopback
-from literesearcher.timing.clock import Clock, SystemClock
 
 SERVING_LEVEL = logging.INFO
 
@@ -48,19 +41,17 @@ async def _admit(store: Store, settings: Settings) -> bool:
     return keyed
 
 
-async def _serve_api(
-    settings: Settings,
-    *,
-    store: Store,
-    live: Live,
-    prompts: Prompts,
-    clock: Clock,
-    engine_info: Callable[[], Awaitable[EngineInfo]],
-    beside: Sequence[Part] = (),
-) -> int:
-    keyed = await _admit(store, settings)
-    gateway = settings.gateway
-    app = create_app(store=store, live=live, settings=settings, prompts=prompts, clock=clock, engine_info=engine_info)
+async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
+    keyed = await _admit(parts.store, parts.settings)
+    gateway = parts.settings.gateway
+    app = create_app(
+        store=parts.store,
+        live=parts.live,
+        settings=parts.settings,
+        prompts=parts.prompts,
+        clock=parts.clock,
+        engine_info=parts.engine.describe,
+    )
 
     def ready(port: int) -> None:
         _say(f"listening on {address(gateway.host, port)}")
@@ -82,37 +73,13 @@ async def serve_everything(settings: Settings) -> int:
             _say(
                 "engine extractive: no language model writes the answers (set LITERESEARCHER_ENGINE__BASE_URL for one)"
             )
-        return await _serve_api(
-            settings,
-            store=platform.store,
-            live=platform.live,
-            prompts=platform.prompts,
-            clock=platform.clock,
-            engine_info=platform.engine.describe,
-            beside=[platform.orchestrator().run],
-        )
+        return await _serve_api(platform, beside=[platform.orchestrator().run])
 
 
 async def serve_gateway(settings: Settings) -> int:
     """The HTTP API alone. It asks the engine only what it is."""
-    clock = SystemClock()
-    prompts = read_prompts(settings)
-    prepare_data_dir(settings)
-    async with contextlib.AsyncExitStack() as stack:
-        store = await open_settings_store(settings)
-        stack.push_async_callback(store.aclose)
-        live = open_live(settings)
-        stack.push_async_callback(live.aclose)
-        engine = make_engine(settings.engine, clock)
-        stack.push_async_callback(engine.aclose)
-        return await _serve_api(
-            settings,
-            store=store,
-            live=live,
-            prompts=prompts,
-            clock=clock,
-            engine_info=engine.describe,
-        )
+    async with open_foundation(settings) as parts:
+        return await _serve_api(parts)
 
 
 async def run_orchestrator(settings: Settings) -> int:

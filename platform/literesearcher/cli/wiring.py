@@ -29,9 +29,9 @@ from literesearcher.timing.clock import Clock, SystemClock
 from literesearcher.tools.port import Tools
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """All parts of one process. `open_platform` makes it and closes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What the gateway needs, and a worker too. `open_foundation` makes it and closes it."""
 
     settings: Settings
     clock: Clock
@@ -39,6 +39,12 @@ class Platform:
     store: Store
     live: Live
     engine: Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform(Foundation):
+    """All parts of one process. `open_platform` makes it and closes it."""
+
     tools: Tools
 
     def orchestrator(self) -> Orchestrator:
@@ -83,8 +89,8 @@ def read_prompts(settings: Settings) -> Prompts:
 
 
 @contextlib.asynccontextmanager
-async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
-    """Everything, wired directly. Closes what it opened, also where a later part cannot start."""
+async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
+    """All but the tools. Closes what it opened, also where a later part cannot start."""
     clock = SystemClock()
     prompts = read_prompts(settings)
     prepare_data_dir(settings)
@@ -95,5 +101,21 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
         stack.push_async_callback(live.aclose)
         engine = make_engine(settings.engine, clock)
         stack.push_async_callback(engine.aclose)
-        tools = await open_tools(settings, engine=engine, prompts=prompts, clock=clock, stack=stack)
-        yield Platform(settings, clock, prompts, store, live, engine, tools)
+        yield Foundation(settings=settings, clock=clock, prompts=prompts, store=store, live=live, engine=engine)
+
+
+@contextlib.asynccontextmanager
+async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """Everything, wired directly. Closes what it opened, also where a later part cannot start."""
+    async with contextlib.AsyncExitStack() as stack:
+        base = await stack.enter_async_context(open_foundation(settings))
+        tools = await open_tools(settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack)
+        yield Platform(
+            settings=settings,
+            clock=base.clock,
+            prompts=base.prompts,
+            store=base.store,
+            live=base.live,
+            engine=base.engine,
+            tools=tools,
+        )

@@ -10,6 +10,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
+class Provider(Protocol):
+    """What every provider says of itself."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the settings."""
+        ...
+
+    @property
+    def cache_key(self) -> str:
+        """What about its settings changes its answers; never a secret."""
+        ...
+
+    @property
+    def private(self) -> bool:
+        """True where its answers belong to a tenant and may not be shared."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """One search result as the provider gave it; absent facts are None."""
@@ -30,23 +49,8 @@ class SearchAnswer:
     listed: bool = True
 
 
-class SearchProvider(Protocol):
+class SearchProvider(Provider, Protocol):
     """A search engine. Raises `BoundaryError` with `transient` set rightly; retries inside are its published ones."""
-
-    @property
-    def id(self) -> str:
-        """Its name in the settings."""
-        ...
-
-    @property
-    def cache_key(self) -> str:
-        """What about its settings changes its answers; never a secret."""
-        ...
-
-    @property
-    def private(self) -> bool:
-        """True where answers belong to a tenant and may not be shared."""
-        ...
 
     async def search(self, query: str, *, tenant_id: str, timeout_seconds: float) -> SearchAnswer:
         """One query."""
@@ -63,23 +67,8 @@ class FetchedPage:
     whole: bool = False
 
 
-class PageProvider(Protocol):
+class PageProvider(Provider, Protocol):
     """A way to a page's text. Raises `RefusedTarget` for a URL that may not be fetched, else `BoundaryError`."""
-
-    @property
-    def id(self) -> str:
-        """Its name in the settings."""
-        ...
-
-    @property
-    def cache_key(self) -> str:
-        """What about its settings changes its answers; never a secret."""
-        ...
-
-    @property
-    def private(self) -> bool:
-        """True where pages belong to a tenant and may not be shared."""
-        ...
 
     async def fetch(self, url: str, *, tenant_id: str, timeout_seconds: float) -> FetchedPage:
         """One page, one try."""
