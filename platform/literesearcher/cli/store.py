@@ -42,13 +42,17 @@ def store_status() -> int:
     log_to_stderr()
     found = run_async(status(settings.store_url))
     _show(found)
-    return 0 if found.revision == found.head else 1
+    return 1 if found.revision is None or found.revision < found.head or not found.readable else 0
 
 
 def _show(status: StoreStatus) -> None:
     click.echo(f"store     {status.url}")
     click.echo(f"revision  {status.revision or 'none (empty: run `literesearcher store migrate`)'}")
-    if status.revision is not None and status.revision != status.head:
+    if not status.readable:
+        click.echo(f"level     {status.min_level}, more than this program has: install a newer literesearcher")
+    elif status.revision is not None and status.revision > status.head:
+        click.echo(f"head      {status.head}: a newer version made this store, and this one can use it")
+    elif status.revision is not None and status.revision < status.head:
         click.echo(f"head      {status.head}: run `literesearcher store migrate`")
     for name, count in sorted(status.jobs.items()):
         click.echo(f"{name:<9} {count:,}")

@@ -20,7 +20,7 @@ from literesearcher.jobs.sql import api_keys, failures, journal, queue, revision
 from literesearcher.jobs.sql import jobs as job_rows
 from literesearcher.jobs.sql.room import RoomWatch
 from literesearcher.jobs.sql.runner import Runner
-from literesearcher.jobs.sql.schema import HEAD
+from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL
 from literesearcher.jobs.sql.url import StoreUrl, parse
 from literesearcher.research.events import Event
 
@@ -39,6 +39,11 @@ class StoreStatus:
     """The oldest program level that may read the store."""
     jobs: dict[str, int] = field(default_factory=dict)
     """Counts by status."""
+
+    @property
+    def readable(self) -> bool:
+        """May this program use the store?"""
+        return self.min_level is None or self.min_level <= STORE_LEVEL
 
 
 async def open_store(url: str, *, migrate: bool | None = None) -> SqlStore:

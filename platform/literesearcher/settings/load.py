@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 from pydantic import ValidationError
 
 from literesearcher.errors import ConfigurationError
@@ -46,22 +46,37 @@ def load_settings(environ: Mapping[str, str], *, dotenv: Path | None = Path(".en
 def _read_dotenv(path: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
+    values: dict[str, str] = {}
     try:
-        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            for binding in parse_stream(stream):
+                if binding.key is not None and binding.value is not None:
+                    values[binding.key] = binding.value
+                elif (binding.error or binding.key is not None) and PREFIX in binding.original.string.upper():
+                    # Other programs' lines are their own affair; one of ours that is lost is a setting that is not set.
+                    raise ConfigurationError(
+                        f"{path} line {_line(binding.original)} cannot be read: write NAME=value, closing every quote"
+                    )
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not UTF-8 text: save it as UTF-8, or remove it") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it") from None
-    return {name: value for name, value in values.items() if value is not None}
+    return values
+
+
+def _line(original: Original) -> int:
+    """The statement's first line: the parser counts the blank lines before it in."""
+    text = original.string
+    return original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _refuse_unknown(layer: Mapping[str, str], where: str) -> None:
     for name in layer:
-        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX) or name in known():
+        if not name.upper().startswith(PREFIX) or name.startswith(TEST_PREFIX) or name in known():
             continue
-        near = nearest(name)
-        hint = f"the nearest name is {near}" if near else "`literesearcher doctor` lists the names there are"
-        raise ConfigurationError(f"{name} in {where} is no setting: {hint}", code="unknown_setting")
+        raise ConfigurationError(
+            f"{name} in {where} is no setting: the nearest name is {nearest(name)}", code="unknown_setting"
+        )
 
 
 def _choose(layers: tuple[Mapping[str, str], ...]) -> dict[str, tuple[str, str]]:
@@ -107,6 +122,10 @@ def _base_url(value: str, spoken: str, *, versioned: bool) -> str:
         usable = False
     if not usable:
         raise ConfigurationError(f"{spoken} must be a whole URL, such as http://localhost:30000/v1")
+    if parts.username is not None or parts.password is not None:
+        # An address is shown in errors, events and the doctor; a password in it would be shown too.
+        key = f"{spoken.rsplit('__', 1)[0]}__API_KEY" if "__" in spoken else "the provider's API_KEY"
+        raise ConfigurationError(f"{spoken} must be a URL without user and password: a key goes into {key}")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{spoken} must be a URL without ? and #")
     trimmed = value.rstrip("/")
@@ -144,6 +163,10 @@ def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> C
 
 def _check_whole(settings: Settings) -> None:
     """What no single field can see."""
+    if settings.store.url is None and "?" in str(settings.data_dir):
+        raise ConfigurationError(
+            f"{PREFIX}DATA_DIR holds a question mark, which no SQLite URL can carry: name another folder"
+        )
     for section, engine in (("ENGINE", settings.engine), ("EXTRACTOR", settings.extractor)):
         if engine.kind is not None and engine.kind not in AVAILABLE_ENGINES:
             raise ConfigurationError(

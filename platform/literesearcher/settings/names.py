@@ -72,7 +72,8 @@ def known() -> dict[str, Setting]:
     return {setting.name: setting for setting in _settings()}
 
 
-def nearest(name: str) -> str | None:
-    """The known name most like one that does not exist, None where nothing is like it."""
-    found = difflib.get_close_matches(name, known(), n=1, cutoff=0.6)
-    return found[0] if found else None
+def nearest(name: str) -> str:
+    """The known name most like one that does not exist, by what follows the prefix that they all share."""
+    endings = {known_name.removeprefix(PREFIX): known_name for known_name in known()}
+    [ending] = difflib.get_close_matches(name.upper().removeprefix(PREFIX), endings, n=1, cutoff=0.0)
+    return endings[ending]

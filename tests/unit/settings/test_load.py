@@ -200,3 +200,44 @@ def test_no_message_holds_a_secret(tmp_path: Path):
     message = refused({}, dotenv)
     assert "hunter2" not in message
     assert "UTF-8" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("LITERESEARCHER_ENGINE__BASE_URL\n", 1),
+        ('A=1\n\nLITERESEARCHER_GATEWAY__PORT="81\n', 3),
+        ("export LITERESEARCHER_ENGINE__MODEL\n", 1),
+    ],
+)
+def test_a_dotenv_line_of_ours_that_cannot_be_read_is_named(tmp_path: Path, text: str, line: int):
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(ConfigurationError, match=rf"\.env line {line} "):
+        load_settings({}, dotenv=tmp_path / ".env")
+
+
+def test_other_lines_of_a_dotenv_are_let_be(tmp_path: Path):
+    (tmp_path / ".env").write_text(
+        "# LITERESEARCHER_NOTHING=1\nnot an assignment\nEMPTY\nLITERESEARCHER_ENGINE__MODEL=m\n"
+    )
+    assert load_settings({}, dotenv=tmp_path / ".env").engine.model == "m"
+    (tmp_path / "folder").mkdir()
+    assert load_settings({}, dotenv=tmp_path / "folder").engine.model is None
+
+
+@pytest.mark.parametrize("name", ["ENGINE__BASE_URL", "EXTRACTOR__BASE_URL", "SERPER__BASE_URL", "JINA__BASE_URL"])
+def test_a_base_url_holds_no_password(name: str):
+    for user in ("svc:hunter2pw@", "hunter2pw@"):
+        with pytest.raises(ConfigurationError, match=f"{name} .*API_KEY") as caught:
+            load_settings({f"LITERESEARCHER_{name}": f"http://{user}host/v1"}, dotenv=None)
+        assert "hunter2pw" not in caught.value.message
+
+
+def test_names_in_lower_case_are_refused_too():
+    with pytest.raises(ConfigurationError, match="nearest name is LITERESEARCHER_ENGINE__MODEL"):
+        load_settings({"literesearcher_engine__model": "m"}, dotenv=None)
+
+
+def test_a_data_directory_that_no_store_url_can_carry():
+    with pytest.raises(ConfigurationError, match="LITERESEARCHER_DATA_DIR"):
+        load_settings({"LITERESEARCHER_DATA_DIR": "/tmp/what?"}, dotenv=None)
