@@ -84,15 +84,20 @@ def _results(event: ev.ToolCompleted) -> list[str]:
     return lines
 
 
+ANSWER, BEST, SOURCES = "Answer", "Best so far, no answer", "Sources"
+HEADINGS = frozenset({ANSWER, BEST, SOURCES})
+"""Lines of `conclude` that a terminal shows in bold."""
+
+
 def conclude(job: Job, *, language_model: bool) -> list[str]:
     """The answer, its sources, and how the job ended."""
     lines: list[str] = []
     if job.output_text is not None:
-        lines += ["Answer" if job.status == "completed" else "Best so far, no answer", "", printable(job.output_text)]
+        lines += [ANSWER if job.status == "completed" else BEST, "", printable(job.output_text)]
         if not language_model:
             lines += ["", f"({NO_LANGUAGE_MODEL})"]
         if job.citations:
-            lines += ["", "Sources"]
+            lines += ["", SOURCES]
             for number, cited in enumerate(job.citations, 1):
                 title = one_line(cited.title, 80)
                 lines.append(f"  {number}. {one_line(cited.url, 200)}" + (f"  {title}" if title else ""))

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import orjson
 
-from literesearcher.cli.narration import conclude, duration
+from literesearcher.cli.narration import HEADINGS, conclude, duration
 from literesearcher.cli.progress import Progress, open_progress
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.watching import follow_journal, follow_text
@@ -158,4 +158,4 @@ async def _last_word(platform: Platform, job: Job, *, as_json: bool) -> None:
         sys.stdout.buffer.flush()
         return
     for line in conclude(job, language_model=engine is None or bool(engine["language_model"])):
-        click.echo(line)
+        click.echo(click.style(line, bold=True) if line in HEADINGS else line)
