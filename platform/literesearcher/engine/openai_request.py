@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import orjson
@@ -33,7 +34,7 @@ _REFUSAL = re.compile(
 
 @dataclass
 class Dialect:
-    """How one server is spoken to. Remembers the sampling fields that it refused; one warning a field."""
+    """How one server is spoken to. Remembers the sampling fields that it refused."""
 
     endpoint: Endpoint
     opens_thought: bool
@@ -87,11 +88,16 @@ class Dialect:
                 named = list(EXTENSIONS)
         # By what this body held, not by what is news: calls that ran at once each have to be made again.
         held = [name for name in named if f'"{name}":'.encode() in sent]
+        self.refused.update(held)
         for name in held:
-            if name not in self.refused:
-                self.refused.add(name)
-                logger.warning("the model server refuses %s: asking without it from now on", name)
+            _warn_once(name)
         return bool(held)
+
+
+@cache
+def _warn_once(name: str) -> None:
+    """Once a process and field, however many calls and engines meet the refusal."""
+    logger.warning("the model server refuses %s: asking without it from now on", name)
 
 
 def _names(said: str, name: str) -> bool:

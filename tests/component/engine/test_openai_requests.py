@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import orjson
 import pytest
 
-from literesearcher.engine.openai_request import Dialect
+from literesearcher.engine import openai_request
 from literesearcher.errors import BoundaryError
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.research.rendering import render
@@ -36,6 +37,11 @@ WANTED = {
     "seed": 11,
     "max_tokens": 321,
 }
+
+
+@pytest.fixture(autouse=True)
+def a_process_that_has_warned_of_nothing() -> None:
+    openai_request._warn_once.cache_clear()
 
 
 async def test_every_sampling_field_reaches_a_chat_server(bench) -> None:
@@ -106,16 +112,21 @@ async def test_a_refused_field_is_left_out_from_then_on(bench, caplog, names, wo
     assert len(caplog.records) == len(dropped)
 
 
-def test_calls_that_were_refused_at_once_are_each_made_again(caplog) -> None:
-    dialect = Dialect("chat", True)
+async def test_calls_that_are_refused_at_once_are_each_made_again(bench, caplog) -> None:
+    """None of them may take the others' knowledge for its own request's: each sent the field itself."""
+    refusal = RefuseFields(("top_k", "min_p"), "Extra inputs are not permitted: top_k, min_p")
+    server = await bench.server(*[act for number in range(7) for act in (refusal, Say(f"answer {number}"))])
+    engine = bench.engine(server)
+    await engine.describe()
     asked = request(sampling=SAMPLING)
-    sent = [dialect.body(asked, "m", stream=False) for _ in range(6)]
     with caplog.at_level(logging.WARNING):
-        assert all(dialect.learn("Extra inputs are not permitted: top_k, min_p", body) for body in sent)
+        got = await asyncio.gather(*[engine.generate(asked, timeout_seconds=20) for _ in range(6)])
+        await bench.engine(server).generate(asked, timeout_seconds=20)
+    assert {one.text for one in got} == {f"answer {number}" for number in range(6)}
+    assert [("top_k" in body, "min_p" in body) for body in server.bodies[:6]] == [(True, True)] * 6
+    assert sum("top_k" in body for body in server.bodies) == 7
+    # The second engine learns for itself, and says nothing again.
     assert len(caplog.records) == 2
-    again = dialect.body(asked, "m", stream=False)
-    assert {"top_k", "min_p"}.isdisjoint(orjson.loads(again))
-    assert not dialect.learn("Extra inputs are not permitted: top_k, min_p", again)
 
 
 async def test_fields_refused_one_after_the_other(bench) -> None:
