@@ -97,7 +97,7 @@ def _value(setting: Setting, value: str, spoken: str) -> Any:
     if setting.listed:
         return _json_list(value, spoken)
     if setting.field == "base_url":
-        return _base_url(value, spoken, versioned=setting.section in ("engine", "extractor"))
+        return _base_url(value, spoken, setting)
     if setting.field.endswith(("_dir", "_file")):
         return Path(value).expanduser()
     return value
@@ -113,7 +113,7 @@ def _json_list(value: str, spoken: str) -> list[Any]:
     return items
 
 
-def _base_url(value: str, spoken: str, *, versioned: bool) -> str:
+def _base_url(value: str, spoken: str, setting: Setting) -> str:
     """Without a closing slash; an engine's ends in /v1, which is added where the URL has no path at all."""
     try:
         parts = urlsplit(value)
@@ -122,14 +122,15 @@ def _base_url(value: str, spoken: str, *, versioned: bool) -> str:
         usable = False
     if not usable:
         raise ConfigurationError(f"{spoken} must be a whole URL, such as http://localhost:30000/v1")
-    if parts.username is not None or parts.password is not None:
-        # An address is shown in errors, events and the doctor; a password in it would be shown too.
-        key = f"{spoken.rsplit('__', 1)[0]}__API_KEY" if "__" in spoken else "the provider's API_KEY"
-        raise ConfigurationError(f"{spoken} must be a URL without user and password: a key goes into {key}")
+    if "@" in value:
+        # Addresses are shown in errors, events and the doctor, and so would be a password in them. Anywhere in the
+        # value: after an unescaped slash in a password, what follows it counts as the path.
+        key = setting.name.replace("BASE_URL", "API_KEY")
+        raise ConfigurationError(f"{spoken} must be a URL without user, password and @: a key goes into {key}")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{spoken} must be a URL without ? and #")
     trimmed = value.rstrip("/")
-    if not versioned or trimmed.endswith("/v1"):
+    if setting.section not in ("engine", "extractor") or trimmed.endswith("/v1"):
         return trimmed
     if parts.path.strip("/"):
         raise ConfigurationError(

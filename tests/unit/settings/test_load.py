@@ -225,12 +225,22 @@ def test_other_lines_of_a_dotenv_are_let_be(tmp_path: Path):
     assert load_settings({}, dotenv=tmp_path / "folder").engine.model is None
 
 
-@pytest.mark.parametrize("name", ["ENGINE__BASE_URL", "EXTRACTOR__BASE_URL", "SERPER__BASE_URL", "JINA__BASE_URL"])
-def test_a_base_url_holds_no_password(name: str):
-    for user in ("svc:hunter2pw@", "hunter2pw@"):
-        with pytest.raises(ConfigurationError, match=f"{name} .*API_KEY") as caught:
-            load_settings({f"LITERESEARCHER_{name}": f"http://{user}host/v1"}, dotenv=None)
-        assert "hunter2pw" not in caught.value.message
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        *[
+            (f"LITERESEARCHER_{section}__BASE_URL", f"LITERESEARCHER_{section}__API_KEY")
+            for section in ("ENGINE", "EXTRACTOR", "SERPER", "JINA", "SCRAPEDO")
+        ],
+        ("SGLANG_API_BASE", "LITERESEARCHER_ENGINE__API_KEY"),
+    ],
+)
+@pytest.mark.parametrize("user", ["svc:hunter2pw@", "hunter2pw@", ":hunter2pw@", "svc:80/hunter2pw@", "@"])
+def test_a_base_url_holds_no_password(name: str, key: str, user: str):
+    message = refused({name: f"http://{user}host/v1"})
+    assert name in message
+    assert key in message
+    assert "hunter2pw" not in message
 
 
 def test_names_in_lower_case_are_refused_too():
