@@ -2,7 +2,7 @@
 
 Owns: the rule that an unknown LITERESEARCHER_* name ends the program, the published project's names, what a wrong
 value is told. Refuses to know: what a setting is for. Messages name the variable and the way out, never the value:
-it may be a secret. Other names in a `.env` are let be.
+it may be a secret. Other names are let be. Below: `settings.dotenv_file`, `settings.names`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from dotenv.parser import Original, parse_stream
 from pydantic import ValidationError
 
 from literesearcher.errors import ConfigurationError
+from literesearcher.settings.dotenv_file import read_dotenv
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, nearest
 
@@ -26,7 +26,7 @@ AVAILABLE_ENGINES = ("extractive", "openai")
 
 def load_settings(environ: Mapping[str, str], *, dotenv: Path | None = Path(".env")) -> Settings:
     """The settings in force. Raises ConfigurationError on an unknown name or a value that cannot be used."""
-    layers = (dict(environ), _read_dotenv(dotenv))
+    layers = (dict(environ), read_dotenv(dotenv, own=PREFIX))
     for layer, where in zip(layers, ("the environment", str(dotenv)), strict=True):
         _refuse_unknown(layer, where)
     chosen = _choose(layers)
@@ -41,33 +41,6 @@ def load_settings(environ: Mapping[str, str], *, dotenv: Path | None = Path(".en
         raise _explain(error, chosen) from None
     _check_whole(settings)
     return settings
-
-
-def _read_dotenv(path: Path | None) -> dict[str, str]:
-    if path is None or not path.is_file():
-        return {}
-    values: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for binding in parse_stream(stream):
-                if binding.key is not None and binding.value is not None:
-                    values[binding.key] = binding.value
-                elif (binding.error or binding.key is not None) and PREFIX in binding.original.string.upper():
-                    # Other programs' lines are their own affair; one of ours that is lost is a setting that is not set.
-                    raise ConfigurationError(
-                        f"{path} line {_line(binding.original)} cannot be read: write NAME=value, closing every quote"
-                    )
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text: save it as UTF-8, or remove it") from None
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it") from None
-    return values
-
-
-def _line(original: Original) -> int:
-    """The statement's first line: the parser counts the blank lines before it in."""
-    text = original.string
-    return original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _refuse_unknown(layer: Mapping[str, str], where: str) -> None:

@@ -206,23 +206,51 @@ def test_no_message_holds_a_secret(tmp_path: Path):
     ("text", "line"),
     [
         ("LITERESEARCHER_ENGINE__BASE_URL\n", 1),
+        ("literesearcher_engine__base_url # later\n", 1),
         ('A=1\n\nLITERESEARCHER_GATEWAY__PORT="81\n', 3),
-        ("export LITERESEARCHER_ENGINE__MODEL\n", 1),
+        ("A=1\r\n\r\nexport LITERESEARCHER_ENGINE__MODEL\r\n", 3),
+        ("A=1\n# note\nnot an assignment\nB=2\n", 3),
+        # The open quote swallows the setting below it.
+        ('A="x\nLITERESEARCHER_GATEWAY__PORT=81\nB="y"\n', 1),
+        ("B='y\nLITERESEARCHER_GATEWAY__PORT=81\n", 1),
+        ("LITERESEARCHER_GATEWAY__PORT='81'0\n", 1),
+        ("=hunter2\n", 1),
     ],
 )
-def test_a_dotenv_line_of_ours_that_cannot_be_read_is_named(tmp_path: Path, text: str, line: int):
-    (tmp_path / ".env").write_text(text)
-    with pytest.raises(ConfigurationError, match=rf"\.env line {line} "):
-        load_settings({}, dotenv=tmp_path / ".env")
+def test_a_dotenv_line_that_would_be_lost_is_named(tmp_path: Path, text: str, line: int):
+    (tmp_path / ".env").write_bytes(text.encode())
+    message = refused({}, tmp_path / ".env")
+    assert f"{tmp_path / '.env'} line {line} " in message
+    assert "hunter2" not in message
 
 
 def test_other_lines_of_a_dotenv_are_let_be(tmp_path: Path):
     (tmp_path / ".env").write_text(
-        "# LITERESEARCHER_NOTHING=1\nnot an assignment\nEMPTY\nLITERESEARCHER_ENGINE__MODEL=m\n"
+        "\ufeff# LITERESEARCHER_NOTHING=1\nEMPTY\nexport PATH\nK='a\nb'\nLITERESEARCHER_ENGINE__MODEL=m # why\n"
     )
     assert load_settings({}, dotenv=tmp_path / ".env").engine.model == "m"
-    (tmp_path / "folder").mkdir()
-    assert load_settings({}, dotenv=tmp_path / "folder").engine.model is None
+    assert load_settings({}, dotenv=tmp_path / "none").engine.model is None
+
+
+def test_a_byte_order_mark_hides_no_setting(tmp_path: Path):
+    (tmp_path / ".env").write_text("\ufeffLITERESEARCHER_ENGINE__MODEL=m\n")
+    assert load_settings({}, dotenv=tmp_path / ".env").engine.model == "m"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["SERPER_KEY_ID=hunter2\n".encode("utf-16"), "SERPER_KEY_ID=hunter2\n".encode("utf-16-le"), b"A=hunter2\0\n"],
+)
+def test_a_dotenv_that_is_no_utf_8_text_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / ".env").write_bytes(content)
+    message = refused({}, tmp_path / ".env")
+    assert ".env is not UTF-8 text" in message
+    assert "hunter2" not in message
+
+
+def test_a_dotenv_that_is_a_directory_is_refused(tmp_path: Path):
+    (tmp_path / ".env").mkdir()
+    assert ".env cannot be read (Is a directory)" in refused({}, tmp_path / ".env")
 
 
 @pytest.mark.parametrize(
