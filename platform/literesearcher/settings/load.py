@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.dotenv_file import read_dotenv
 from literesearcher.settings.model import Settings
-from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, nearest
+from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, way_out
 
 AVAILABLE_ENGINES = ("extractive", "openai")
 """Engine kinds that this version holds; the other names are reserved."""
@@ -47,9 +47,7 @@ def _refuse_unknown(layer: Mapping[str, str], where: str) -> None:
     for name in layer:
         if not name.upper().startswith(PREFIX) or name.startswith(TEST_PREFIX) or name in known():
             continue
-        raise ConfigurationError(
-            f"{name} in {where} is no setting: the nearest name is {nearest(name)}", code="unknown_setting"
-        )
+        raise ConfigurationError(f"{name} in {where} is no setting: {way_out(name)}", code="unknown_setting")
 
 
 def _choose(layers: tuple[Mapping[str, str], ...]) -> dict[str, tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The environment names of every setting: one table, made from the sections, so that code and docs cannot disagree.
 
-Owns: `LITERESEARCHER_<SECTION>__<FIELD>`, the published project's names that stand for some of them, the nearest
-name to one that does not exist. Refuses to know: values. Above: `settings.load`, the doctor, the settings reference.
+Owns: `LITERESEARCHER_<SECTION>__<FIELD>`, the published project's names that stand for some of them, what to
+say of a name that does not exist. Refuses to know: values. Above: `settings.load`, the doctor, the settings reference.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ PUBLISHED = {
     "SGLANG_API_BASE": "LITERESEARCHER_ENGINE__BASE_URL",
 }
 """Names of the published inference code, and ours that they stand for; ours win."""
+
+_ALIKE = 0.75
+"""Ratio of `difflib` from which two names pass for each other: a letter or an underscore too many or too few, not
+another word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,18 @@ def known() -> dict[str, Setting]:
     return {setting.name: setting for setting in _settings()}
 
 
-def nearest(name: str) -> str:
-    """The known name most like one that does not exist, by what follows the prefix that they all share."""
-    endings = {known_name.removeprefix(PREFIX): known_name for known_name in known()}
-    [ending] = difflib.get_close_matches(name.upper().removeprefix(PREFIX), endings, n=1, cutoff=0.0)
-    return endings[ending]
+def way_out(name: str) -> str:
+    """What to say of a name that does not exist: which one is meant, else its section's names, else where all are.
+
+    Where the section exists, only its own names can be meant.
+    """
+    section, separator, field = name.upper().removeprefix(PREFIX).partition("__")
+    fields = [setting.field.upper() for setting in known().values() if setting.section == section.lower()]
+    if separator and fields:
+        near = difflib.get_close_matches(field, fields, n=1, cutoff=_ALIKE)
+        if near:
+            return f"the nearest name is {PREFIX}{section}__{near[0]}"
+        return f"{PREFIX}{section}__ goes on with one of {', '.join(fields)}"
+    endings = [known_name.removeprefix(PREFIX) for known_name in known()]
+    near = difflib.get_close_matches(section + separator + field, endings, n=1, cutoff=_ALIKE)
+    return f"the nearest name is {PREFIX}{near[0]}" if near else "docs/reference/settings.md lists the names there are"

@@ -271,9 +271,30 @@ def test_a_base_url_holds_no_password(name: str, key: str, user: str):
     assert "hunter2pw" not in message
 
 
-def test_names_in_lower_case_are_refused_too():
-    with pytest.raises(ConfigurationError, match="nearest name is LITERESEARCHER_ENGINE__MODEL"):
-        load_settings({"literesearcher_engine__model": "m"}, dotenv=None)
+@pytest.mark.parametrize("name", ["literesearcher_engine__model", "LiteResearcher_Engine__Model"])
+def test_a_name_in_other_letters_is_refused_with_the_right_one(name: str, tmp_path: Path):
+    assert "the nearest name is LITERESEARCHER_ENGINE__MODEL" in refused({name: "m"})
+    (tmp_path / ".env").write_text(f"{name}=m\n")
+    assert "the nearest name is LITERESEARCHER_ENGINE__MODEL" in refused({}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    "name", ["literesearcher_foo", "LITERESEARCHER_", "LITERESEARCHER_PORT", "LITERESEARCHER_A__B"]
+)
+def test_a_name_that_is_like_no_other_is_pointed_at_the_reference(name: str):
+    message = refused({name: "1"})
+    assert name in message
+    assert "docs/reference/settings.md" in message
+    assert "nearest" not in message
+
+
+def test_a_field_that_its_section_lacks_is_told_those_there_are():
+    message = refused({"LITERESEARCHER_STORE__PASSWORD": "hunter2"})
+    assert message.endswith("LITERESEARCHER_STORE__ goes on with one of URL")
+    message = refused({"LITERESEARCHER_ENGINE__HOST": "gpu"})
+    assert "BASE_URL" in message
+    assert "nearest" not in message
+    assert "GATEWAY" not in message
 
 
 def test_a_data_directory_that_no_store_url_can_carry():
