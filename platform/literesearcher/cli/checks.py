@@ -71,7 +71,11 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
         ("store", _store, "see docs/reference/store.md"),
         ("redis", _redis, "start Redis, or unset LITERESEARCHER_REDIS__URL"),
         ("prompts", _prompts, "correct or unset the prompt file settings"),
-        ("engine", _engine, "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL and __API_KEY"),
+        (
+            "engine",
+            _engine,
+            "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL, __API_KEY or __TOKENIZER_FILE",
+        ),
         ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
         ("search", _search, "see docs/how-to/model-and-web.md"),
         ("pages", _pages, "see docs/how-to/model-and-web.md"),

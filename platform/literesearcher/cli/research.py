@@ -40,8 +40,9 @@ def command(question: str | None, question_env: str | None, resume: str | None, 
     Progress goes to stderr; the answer, its sources and how the job ended go to stdout. Exit code 0: answered,
     1: ended without an answer, 2: bad input or configuration, 130: cancelled.
     """
-    if sum(value is not None for value in (question, question_env, resume)) != 1:
-        raise click.UsageError("give either a question or --resume ID, not both and not neither")
+    given = sum(value is not None for value in (question, question_env, resume))
+    if given != 1:
+        raise click.UsageError("give a question or --resume ID" + (", not both" if given else ""))
     text = None if resume is not None else read_question(question, question_env)
     if resume is not None and any(value is not None for value in wishes.values()):
         raise click.UsageError("--resume goes on with the job as it was created: leave the other options out")

@@ -17,7 +17,7 @@ def engine_kind(section: EngineSection) -> str:
 
 
 def make_engine(section: EngineSection, clock: Clock) -> Engine:
-    """The engine of a section. Raises ConfigurationError for a kind that is not in this version."""
+    """The engine of a section. ConfigurationError for a kind that is not in this version, or a bad tokenizer file."""
     kind = engine_kind(section)
     if kind == "openai":
         from literesearcher.engine.openai import OpenAIEngine
@@ -26,5 +26,10 @@ def make_engine(section: EngineSection, clock: Clock) -> Engine:
     if kind == "extractive":
         from literesearcher.engine.extractive import ExtractiveEngine
 
+        if section.tokenizer_file is not None:
+            from literesearcher.engine.tokenizer import Tokenizer
+
+            # It counts nothing here, but a wrong path must not wait for the day when a server is set.
+            Tokenizer.from_file(section.tokenizer_file)
         return ExtractiveEngine()
     raise ConfigurationError(f"engine {kind} is not in this version: use extractive or openai")

@@ -53,3 +53,11 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments: list[str], 
     assert told.out == ""
     assert told.err.startswith("literesearcher: ")
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["a"], ["--question-env", "Q"]])
+def test_a_question_and_a_job_to_resume_are_not_both_taken(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main.run(["research", "--resume", "job_1", *arguments]) == 2
+    assert "not both" in capsys.readouterr().err
+    assert main.run(["research"]) == 2
+    assert "not both" not in capsys.readouterr().err
