@@ -110,14 +110,18 @@ async def _store(settings: Settings) -> Finding:
     from literesearcher.jobs.sql_store import status
 
     found = await status(settings.store_url)
-    if found.revision is None:
+    if found.standing == "empty":
         later = "made at the first job" if found.url.startswith("sqlite") else "empty"
         way_out = None if found.url.startswith("sqlite") else "run `literesearcher store migrate`"
         return Finding("store", "missing", f"{found.url}: {later}", way_out)
-    if found.revision != found.head:
+    if found.standing == "behind":
         return Finding("store", "missing", f"{found.url}: at {found.revision}", "run `literesearcher store migrate`")
+    newer = f"made by a newer version (revision {found.revision})"
+    if found.standing == "too_new":
+        return Finding("store", "broken", f"{found.url}: {newer}", "install a newer literesearcher")
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found.jobs.items())) or "no jobs yet"
-    return Finding("store", "ok", f"{found.url}: {counts}")
+    told = f"{newer}, and this one can use it; {counts}" if found.standing == "newer" else counts
+    return Finding("store", "ok", f"{found.url}: {told}")
 
 
 async def _redis(settings: Settings) -> Finding:

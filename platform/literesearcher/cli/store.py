@@ -34,7 +34,10 @@ def migrate_store() -> int:
 
 @command.command("status")
 def store_status() -> int:
-    """Where it is, which revision it has, how many jobs it holds. Exit code 1 where a migration is due."""
+    """Where it is, which revision it has, how many jobs it holds.
+
+    Exit code 1 where a migration is due, or where only a newer version may read it.
+    """
     from literesearcher.cli.session import log_to_stderr, read_settings, run_async
     from literesearcher.jobs.sql_store import status
 
@@ -42,17 +45,22 @@ def store_status() -> int:
     log_to_stderr()
     found = run_async(status(settings.store_url))
     _show(found)
-    return 1 if found.revision is None or found.revision < found.head or not found.readable else 0
+    return 0 if found.standing in ("current", "newer") else 1
 
 
 def _show(status: StoreStatus) -> None:
     click.echo(f"store     {status.url}")
     click.echo(f"revision  {status.revision or 'none (empty: run `literesearcher store migrate`)'}")
-    if not status.readable:
-        click.echo(f"level     {status.min_level}, more than this program has: install a newer literesearcher")
-    elif status.revision is not None and status.revision > status.head:
-        click.echo(f"head      {status.head}: a newer version made this store, and this one can use it")
-    elif status.revision is not None and status.revision < status.head:
-        click.echo(f"head      {status.head}: run `literesearcher store migrate`")
+    match status.standing:
+        case "behind":
+            click.echo(f"head      {status.head}: run `literesearcher store migrate`")
+        case "newer":
+            click.echo(f"head      {status.head}: the store was made by a newer version, and this one can use it")
+        case "too_new":
+            click.echo(
+                f"level     {status.min_level}: the store was made by a newer version; install a newer literesearcher"
+            )
+        case _:
+            pass
     for name, count in sorted(status.jobs.items()):
         click.echo(f"{name:<9} {count:,}")

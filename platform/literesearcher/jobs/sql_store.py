@@ -7,10 +7,10 @@ written once; two runners carry them out. Refuses to know: retries (the caller's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from literesearcher.errors import LiteResearcherError
 from literesearcher.jobs import keys, pages
@@ -41,9 +41,15 @@ class StoreStatus:
     """Counts by status."""
 
     @property
-    def readable(self) -> bool:
-        """May this program use the store?"""
-        return self.min_level is None or self.min_level <= STORE_LEVEL
+    def standing(self) -> Literal["empty", "behind", "current", "newer", "too_new"]:
+        """Against this program: `behind` is to be migrated, `newer` can be used as it is, `too_new` cannot be read."""
+        if self.revision is None:
+            return "empty"
+        if self.min_level is not None and self.min_level > STORE_LEVEL:
+            return "too_new"
+        if self.revision == self.head:
+            return "current"
+        return "behind" if self.revision in revisions.REVISIONS else "newer"
 
 
 async def open_store(url: str, *, migrate: bool | None = None) -> SqlStore:
@@ -247,8 +253,11 @@ async def _status(runner: Runner, shown: str) -> StoreStatus:
     revision = await _starting(runner.read(revisions.current))
     if revision is None:
         return StoreStatus(shown, None, HEAD, None)
-    level = await _starting(runner.read(revisions.min_level))
-    return StoreStatus(shown, revision, HEAD, level, await _starting(runner.read(revisions.counts)))
+    found = StoreStatus(shown, revision, HEAD, await _starting(runner.read(revisions.min_level)))
+    if found.standing == "too_new":
+        # Its tables may be others.
+        return found
+    return replace(found, jobs=await _starting(runner.read(revisions.counts)))
 
 
 async def _starting(look: Awaitable[T]) -> T:

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, text
 
+from literesearcher.jobs.sql.revisions import REVISIONS
 from literesearcher.jobs.sql.schema import HEAD, idempotency, metadata
 from literesearcher.jobs.sql_store import SqlStore, migrate, open_store, status
 from literesearcher.testing.contracts.store_jobs import create, end, wish
@@ -28,10 +29,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-def test_the_newest_revision_is_the_one_that_the_code_names() -> None:
+def test_the_revisions_are_those_that_the_code_names() -> None:
     config = Config()
     config.set_main_option("script_location", "literesearcher.jobs:migrations")
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [HEAD]
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == REVISIONS
 
 
 async def test_the_tables_are_what_the_code_expects(url: str) -> None:

@@ -8,47 +8,75 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from literesearcher.cli.store import command
+from literesearcher.cli.main import literesearcher
+from literesearcher.errors import ConfigurationError
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LITERESEARCHER_DATA_DIR", str(tmp_path))
+    # The doctor builds no corpus where none is used.
+    monkeypatch.setenv("LITERESEARCHER_SERPER__API_KEY", "k")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def invoke(verb: str) -> tuple[object, str]:
-    result = CliRunner().invoke(command, [verb], standalone_mode=False)
+def invoke(*arguments: str) -> tuple[object, str]:
+    result = CliRunner().invoke(literesearcher, arguments, standalone_mode=False)
     assert result.exception is None, result.exception
     return result.return_value, result.output
 
 
-def change(data_dir: Path, statement: str) -> None:
+def change(data_dir: Path, statement: str, *values: str) -> None:
     with sqlite3.connect(data_dir / "jobs.sqlite3") as connection:
-        connection.execute(statement)
+        connection.execute(statement, values)
+    connection.close()
 
 
-def test_an_empty_place_a_migrated_store_and_one_of_a_newer_version(data_dir: Path):
-    code, said = invoke("status")
+def doctor_on_the_store() -> str:
+    _, said = invoke("doctor", "--no-questions")
+    lines = said.splitlines()
+    [at] = [number for number, line in enumerate(lines) if line[6:].startswith("store ")]
+    return "\n".join(lines[at : at + 2])
+
+
+def test_an_empty_place_and_a_migrated_store(data_dir: Path):
+    code, said = invoke("store", "status")
     assert code == 1
     assert "store migrate" in said
-    code, said = invoke("migrate")
-    assert code == 0
-    assert "store migrate" not in said
-    change(data_dir, "UPDATE alembic_version SET version_num = '0099'")
-    for verb in ("status", "migrate"):
-        code, said = invoke(verb)
+    for verb in ("migrate", "status"):
+        code, said = invoke("store", verb)
         assert code == 0
-        assert "0099" in said
-        assert "a newer version made this store" in said
-        assert "run `literesearcher store migrate`" not in said
+        assert "store migrate" not in said
+        assert "newer" not in said
+
+
+@pytest.mark.parametrize("revision", ["0099", "0000x", "a1b2c3d4e5f6"])
+def test_a_store_that_a_newer_version_made(data_dir: Path, revision: str):
+    invoke("store", "migrate")
+    change(data_dir, "UPDATE alembic_version SET version_num = ?", revision)
+    for verb in ("status", "migrate"):
+        code, said = invoke("store", verb)
+        assert code == 0
+        assert revision in said
+        assert "made by a newer version" in said
+        assert "store migrate" not in said
+    assert invoke("jobs", "list")[0] == 0
+    said = doctor_on_the_store()
+    assert "made by a newer version" in said
+    assert "store migrate" not in said
 
 
 def test_a_store_that_only_a_newer_version_may_read(data_dir: Path):
-    invoke("migrate")
+    invoke("store", "migrate")
+    change(data_dir, "UPDATE alembic_version SET version_num = '0099'")
     change(data_dir, "UPDATE store_meta SET value = '99' WHERE name = 'min_level'")
-    code, said = invoke("status")
+    change(data_dir, "ALTER TABLE jobs RENAME TO works")
+    code, said = invoke("store", "status")
     assert code == 1
-    assert "install a newer literesearcher" in said
-    assert "run `literesearcher store migrate`" not in said
+    for text in (said, doctor_on_the_store()):
+        assert "made by a newer version" in text
+        assert "install a newer literesearcher" in text
+        assert "store migrate" not in text
+    with pytest.raises(ConfigurationError, match="made by a newer version"):
+        CliRunner().invoke(literesearcher, ["store", "migrate"], standalone_mode=False, catch_exceptions=False)

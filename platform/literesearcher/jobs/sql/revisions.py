@@ -12,12 +12,14 @@ from sqlalchemy import Connection, func, inspect, select, text
 from literesearcher.errors import ConfigurationError
 from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL, jobs, store_meta
 
+REVISIONS = (HEAD,)
+"""Every revision that this program knows, oldest first. A store at any other was made by a newer version."""
 _LOCK = 0x6C69_7465_7265_7365
 """Advisory lock of PostgreSQL: two programs that migrate at once do it one after the other."""
 
 
 def current(conn: Connection) -> str | None:
-    """The store's revision (zero-padded, so that text order is age); None for an empty database."""
+    """The store's revision; None for an empty database."""
     if not inspect(conn).has_table("alembic_version"):
         return None
     revision = conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
@@ -69,8 +71,8 @@ def _behind(conn: Connection, shown: str) -> bool:
     needed = min_level(conn)
     if needed > STORE_LEVEL:
         raise ConfigurationError(
-            f"the job store {shown} may only be read by programs of store level {needed} or newer, and this one has "
-            f"level {STORE_LEVEL}; install a newer literesearcher",
+            f"the job store {shown} was made by a newer version: only programs of store level {needed} or newer may "
+            f"read it, and this one has level {STORE_LEVEL}; install a newer literesearcher",
             code="store_too_new",
         )
-    return revision < HEAD
+    return revision in REVISIONS[:-1]
