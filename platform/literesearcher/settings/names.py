@@ -77,17 +77,22 @@ def known() -> dict[str, Setting]:
 
 
 def way_out(name: str) -> str:
-    """What to say of a name that does not exist: which one is meant, else its section's names, else where all are.
+    """What to say of a name that does not exist: the nearest one, and where none is near also where all are.
 
     Where the section exists, only its own names can be meant.
     """
     section, separator, field = name.upper().removeprefix(PREFIX).partition("__")
     fields = [setting.field.upper() for setting in known().values() if setting.section == section.lower()]
     if separator and fields:
-        near = difflib.get_close_matches(field, fields, n=1, cutoff=_ALIKE)
-        if near:
-            return f"the nearest name is {PREFIX}{section}__{near[0]}"
-        return f"{PREFIX}{section}__ goes on with one of {', '.join(fields)}"
+        near, alike = _nearest(field, fields)
+        rest = "" if alike else f"; {PREFIX}{section}__ goes on with one of {', '.join(fields)}"
+        return f"the nearest name is {PREFIX}{section}__{near}{rest}"
     endings = [known_name.removeprefix(PREFIX) for known_name in known()]
-    near = difflib.get_close_matches(section + separator + field, endings, n=1, cutoff=_ALIKE)
-    return f"the nearest name is {PREFIX}{near[0]}" if near else "docs/reference/settings.md lists the names there are"
+    near, alike = _nearest(section + separator + field, endings)
+    rest = "" if alike else "; docs/reference/settings.md lists the names there are"
+    return f"the nearest name is {PREFIX}{near}{rest}"
+
+
+def _nearest(name: str, names: list[str]) -> tuple[str, bool]:
+    [near] = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    return near, difflib.SequenceMatcher(None, near, name).ratio() >= _ALIKE
