@@ -10,6 +10,7 @@ import asyncio
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from literesearcher.cli.checks import Finding
 from literesearcher.cli.narration import duration
@@ -18,7 +19,7 @@ from literesearcher.cli.terminal_text import one_line
 from literesearcher.cli.wiring import Platform, open_platform
 from literesearcher.corpus.questions import Question, shipped
 from literesearcher.jobs.intake import JobSpec, new_job
-from literesearcher.settings.model import Settings
+from literesearcher.settings.model import Settings, sqlite_url
 
 AT_ONCE = 4
 
@@ -29,7 +30,7 @@ async def check_questions(settings: Settings) -> Finding:
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="literesearcher-"))
-        store = settings.store.model_copy(update={"url": f"sqlite:///{folder}/jobs.sqlite3"})
+        store = settings.store.model_copy(update={"url": sqlite_url(Path(folder) / "jobs.sqlite3")})
         platform = await stack.enter_async_context(open_platform(settings.model_copy(update={"store": store})))
         gate = asyncio.Semaphore(AT_ONCE)
         right = await asyncio.gather(*(_is_right(platform, question, gate) for question in questions))

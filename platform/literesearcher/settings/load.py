@@ -135,10 +135,6 @@ def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> C
 
 def _check_whole(settings: Settings) -> None:
     """What no single field can see."""
-    if settings.store.url is None and "?" in str(settings.data_dir):
-        raise ConfigurationError(
-            f"{PREFIX}DATA_DIR holds a question mark, which no SQLite URL can carry: name another folder"
-        )
     for section, engine in (("ENGINE", settings.engine), ("EXTRACTOR", settings.extractor)):
         if engine.kind is not None and engine.kind not in AVAILABLE_ENGINES:
             raise ConfigurationError(

@@ -67,4 +67,9 @@ class Settings(Section):
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the job store."""
-        return self.store.url or f"sqlite:///{self.data_dir / 'jobs.sqlite3'}"
+        return self.store.url or sqlite_url(self.data_dir / "jobs.sqlite3")
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file: percent and question marks, which mean something in a URL, are percent-encoded."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")

@@ -80,3 +80,18 @@ def test_a_store_that_only_a_newer_version_may_read(data_dir: Path):
         assert "store migrate" not in text
     with pytest.raises(ConfigurationError, match="made by a newer version"):
         CliRunner().invoke(literesearcher, ["store", "migrate"], standalone_mode=False, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("folder", ["what?", "a#b", "100%", "a%20b", "a b", "a?mode=memory", "é%3F"])
+def test_a_data_directory_of_any_name(data_dir: Path, folder: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LITERESEARCHER_DATA_DIR", str(data_dir / folder))
+    assert invoke("store", "migrate")[0] == 0
+    assert {file.name for file in data_dir.iterdir()} == {folder}
+    assert (data_dir / folder / "jobs.sqlite3").is_file()
+    code, said = invoke("store", "status")
+    assert code == 0
+    # What is shown is a URL that means the same file.
+    monkeypatch.setenv("LITERESEARCHER_STORE__URL", said.splitlines()[0].split(maxsplit=1)[1])
+    monkeypatch.setenv("LITERESEARCHER_DATA_DIR", str(data_dir / "other"))
+    assert invoke("store", "status")[0] == 0
+    assert invoke("jobs", "list")[0] == 0

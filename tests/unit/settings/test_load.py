@@ -295,8 +295,3 @@ def test_a_field_that_its_section_lacks_is_told_those_there_are():
     assert "the nearest name is LITERESEARCHER_ENGINE__" in message
     assert "BASE_URL" in message
     assert "GATEWAY" not in message
-
-
-def test_a_data_directory_that_no_store_url_can_carry():
-    with pytest.raises(ConfigurationError, match="LITERESEARCHER_DATA_DIR"):
-        load_settings({"LITERESEARCHER_DATA_DIR": "/tmp/what?"}, dotenv=None)

@@ -1,7 +1,8 @@
 """Store URLs: which database, which driver, and how the URL is shown (never with its password).
 
-Owns: what is accepted. `sqlite:///FILE` and `postgresql://…`, each also with its driver named (`+aiosqlite`,
-`+asyncpg`); the driver in force is ours to choose. Refuses to know: connections.
+Owns: what is accepted. `sqlite:///FILE` (percent-encoded where it holds a percent or question mark) and
+`postgresql://…`, each also with its driver named (`+aiosqlite`, `+asyncpg`); the driver in force is ours to choose.
+Refuses to know: connections.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from literesearcher.errors import ConfigurationError
+from literesearcher.settings.model import sqlite_url
 
 _SQLITE = frozenset({"sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"})
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+asyncpg", "postgres+asyncpg"})
@@ -35,9 +38,9 @@ def parse(url: str) -> StoreUrl:
     """Raises ConfigurationError `store_url_invalid` or `store_driver_missing`. No message holds the password."""
     driver, separator, file = url.partition(":///")
     try:
-        # A file's name is taken to the letter: SQLAlchemy 2.1 decodes percent signs in it, 2.0 does not.
-        literal = separator and driver in _SQLITE and "?" not in file
-        parsed = URL.create(driver, database=file) if literal else make_url(url)
+        # Decoded here, the reverse of `sqlite_url`: SQLAlchemy 2.1 decodes the name of a file, 2.0 does not.
+        plain = separator and driver in _SQLITE and "?" not in file
+        parsed = URL.create(driver, database=unquote(file, errors="surrogateescape")) if plain else make_url(url)
     except (ArgumentError, ValueError):
         # The text of these errors may repeat the URL.
         raise ConfigurationError(
@@ -62,7 +65,7 @@ def _sqlite(parsed: URL, shown: str) -> StoreUrl:
             code="store_url_invalid",
         )
     file = Path(os.path.abspath(Path(parsed.database).expanduser()))
-    return StoreUrl("sqlite", URL.create("sqlite+pysqlite", database=str(file)), f"sqlite:///{file}", file)
+    return StoreUrl("sqlite", URL.create("sqlite+pysqlite", database=str(file)), sqlite_url(file), file)
 
 
 def _postgresql(parsed: URL) -> StoreUrl:
