@@ -79,11 +79,8 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
         ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
         ("search", _search, "see docs/how-to/model-and-web.md"),
         ("pages", _pages, "see docs/how-to/model-and-web.md"),
-        (
-            "corpus",
-            _corpus,
-            "empty it with `literesearcher corpus remove --all`; the built-in one is built again at the next use",
-        ),
+        # Each of its errors says what to do; none but a broken index asks for anything to be removed.
+        ("corpus", _corpus, "docs/reference/corpus.md has what each code means"),
         ("keys", _keys, "see `literesearcher keys --help`"),
     ]
     for subject, ask, way_out in asked:

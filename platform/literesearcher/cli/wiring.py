@@ -84,7 +84,11 @@ def read_prompts(settings: Settings) -> Prompts:
     research = settings.research
     return Prompts.of(
         system=read_prompt_file(research.system_prompt_file, "LITERESEARCHER_RESEARCH__SYSTEM_PROMPT_FILE"),
-        extractor=read_prompt_file(research.extractor_prompt_file, "LITERESEARCHER_RESEARCH__EXTRACTOR_PROMPT_FILE"),
+        extractor=read_prompt_file(
+            research.extractor_prompt_file,
+            "LITERESEARCHER_RESEARCH__EXTRACTOR_PROMPT_FILE",
+            holding=("{webpage_content}", "{goal}"),
+        ),
     )
 
 

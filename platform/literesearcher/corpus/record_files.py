@@ -23,6 +23,7 @@ import orjson
 import zstandard
 
 from literesearcher.corpus.records import TITLE_CHARS, URL_CHARS, Record
+from literesearcher.corpus.zstd_frames import is_whole
 from literesearcher.reading.unicode_text import valid_unicode
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".ndjson", ".json")
@@ -75,6 +76,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 if packed and total > _BOMB_BYTES and total > _BOMB_RATIO * size:
                     raise BrokenFile(f"it unpacks to more than {_BOMB_RATIO} times its size; the rest is left out")
                 yield chunk
+            if path.suffix.lower() == ".zst" and not is_whole(raw):
+                raise BrokenFile("it cannot be unpacked to its end (it was cut off)")
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise BrokenFile(f"it cannot be unpacked to its end ({str(error)[:100]})") from None
 

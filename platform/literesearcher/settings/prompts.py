@@ -13,8 +13,11 @@ MAX_PROMPT_BYTES = 1_000_000
 """More than any prompt; a larger file is a wrong path."""
 
 
-def read_prompt_file(path: Path | None, name: str) -> str | None:
-    """The file's text, None where none is named. `name` is the setting, for the message of ConfigurationError."""
+def read_prompt_file(path: Path | None, name: str, *, holding: tuple[str, ...] = ()) -> str | None:
+    """The file's text, None where none is named. `name` is the setting, for the message of ConfigurationError.
+
+    `holding`: placeholders without which the prompt would carry nothing.
+    """
     if path is None:
         return None
     try:
@@ -27,4 +30,7 @@ def read_prompt_file(path: Path | None, name: str) -> str | None:
         raise ConfigurationError(f"{name}: {path} is not UTF-8 (at byte {error.start}): save it as UTF-8") from None
     if not text.strip():
         raise ConfigurationError(f"{name}: {path} is empty")
+    missing = [placeholder for placeholder in holding if placeholder not in text]
+    if missing:
+        raise ConfigurationError(f"{name}: {path} does not hold {' and '.join(missing)}: put in where it belongs")
     return text

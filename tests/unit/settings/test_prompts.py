@@ -30,3 +30,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
     assert NAME in caught.value.message
     assert str(path) in caught.value.message
     assert told in caught.value.message
+
+
+def test_a_prompt_without_its_placeholders_is_refused(tmp_path: Path):
+    path = tmp_path / "p.txt"
+    path.write_text("Read {webpage_content}.")
+    wanted = ("{webpage_content}", "{goal}")
+    with pytest.raises(ConfigurationError, match=r"does not hold \{goal\}:"):
+        read_prompt_file(path, NAME, holding=wanted)
+    path.write_text("Read {webpage_content} for {goal}.")
+    assert read_prompt_file(path, NAME, holding=wanted) == "Read {webpage_content} for {goal}."
