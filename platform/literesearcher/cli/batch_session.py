@@ -7,11 +7,13 @@ running jobs back; nothing is cancelled, the same command goes on.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from literesearcher.cli.batch_run import BatchRun, Due, due_rollouts
 from literesearcher.cli.batch_state import BatchFolder, Rollout
 from literesearcher.cli.dataset import BrokenLine, read_dataset
 from literesearcher.cli.narration import duration, plural
+from literesearcher.cli.session import on_signals
 from literesearcher.cli.terminal_text import one_line
 from literesearcher.cli.wiring import open_platform
 from literesearcher.errors import CallerError
@@ -88,22 +91,19 @@ def _sum_up(statuses: Counter[str], broken: list[BrokenLine], out: Path) -> None
 
 
 async def _until_signal(work: Coroutine[Any, Any, None]) -> int | None:
-    """Run to the end (None) or until SIGINT or SIGTERM (its number)."""
-    loop = asyncio.get_running_loop()
+    """Run to the end (None) or until SIGINT or SIGTERM (its number); a second one leaves at once."""
     task = asyncio.create_task(work)
     caught: list[int] = []
 
     def stop(number: int) -> None:
+        if caught:
+            _say("second signal: leaving at once")
+            os._exit(128 + number)
         caught.append(number)
         task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-    try:
+    with on_signals({number: partial(stop, number) for number in (signal.SIGINT, signal.SIGTERM)}):
         await asyncio.wait([task])
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
     if not task.cancelled():
         task.result()
         return None

@@ -1,19 +1,19 @@
-"""The console script's first lines: they catch a Ctrl-C that comes while everything else is still being imported.
+"""The console script's first lines: they see to Ctrl-C before everything else is imported.
 
-Imports nothing before it may be interrupted. Neighbour: `cli.main` does the work.
+Imports nothing before it may be interrupted. Neighbours: `cli.interrupts` (what Ctrl-C does), `cli.main` (the work).
 """
 
 from __future__ import annotations
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
 
 
 def main() -> None:
     """Run the command line; no traceback for an interrupt, whenever it comes."""
     try:
-        from literesearcher.cli.main import main as run
+        from literesearcher.cli.interrupts import arm
 
-        run()
+        arm()
     except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(130) from None
+    from literesearcher.cli.main import main as run
+
+    run()

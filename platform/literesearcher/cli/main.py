@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import click
 
+from literesearcher.cli.interrupts import INTERRUPTED, arm
 from literesearcher.cli.terminal_text import one_line
 from literesearcher.errors import BoundaryError, CallerError, ConfigurationError, LiteResearcherError
 
@@ -94,7 +95,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         broken_store = isinstance(error, BoundaryError) and error.code.startswith(("store_", "corpus_"))
         return _complain(f"{error.message} ({error.code})", 2 if broken_store else 1)
     except (KeyboardInterrupt, click.Abort):
-        return _complain("cancelled", 130)
+        return _complain("cancelled", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does.
         with contextlib.suppress(OSError, ValueError):
@@ -117,4 +118,5 @@ def main() -> NoReturn:
 
 
 if __name__ == "__main__":
+    arm()
     main()

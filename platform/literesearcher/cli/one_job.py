@@ -15,9 +15,10 @@ from typing import Any
 import click
 import orjson
 
+from literesearcher.cli.interrupts import INTERRUPTED
 from literesearcher.cli.narration import HEADINGS, conclude, duration
 from literesearcher.cli.progress import Progress, open_progress
-from literesearcher.cli.session import TENANT
+from literesearcher.cli.session import TENANT, on_signals
 from literesearcher.cli.watching import follow_journal, follow_text
 from literesearcher.cli.wiring import Platform, open_platform
 from literesearcher.gateway.public import engine_object, job_object
@@ -28,7 +29,7 @@ from literesearcher.jobs.ports import Store
 from literesearcher.research.events import AttemptStarted
 from literesearcher.settings.model import Settings
 
-EXIT_BY_STATUS = {"completed": 0, "incomplete": 1, "failed": 1, "cancelled": 130}
+EXIT_BY_STATUS = {"completed": 0, "incomplete": 1, "failed": 1, "cancelled": INTERRUPTED}
 TERMINATED = 143
 
 
@@ -94,7 +95,7 @@ async def _drive(platform: Platform, job: Job, progress: Progress) -> Job | None
         if cancelling:
             progress.close()
             click.echo(f"left at once; go on with: literesearcher research --resume {job.id}", err=True)
-            os._exit(130)
+            os._exit(INTERRUPTED)
         progress.say("cancelling (Ctrl-C again leaves at once)")
         cancelling.append(
             asyncio.create_task(
@@ -102,24 +103,20 @@ async def _drive(platform: Platform, job: Job, progress: Progress) -> Job | None
             )
         )
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    loop.add_signal_handler(signal.SIGTERM, driving.cancel)
-    try:
-        await asyncio.wait([driving])
-        for letter in cancelling:
-            await letter
-        if driving.cancelled():
-            return None
-        ended = driving.result()
-        await asyncio.wait([watching], timeout=5)
-        return ended
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        for task in filter(None, (driving, watching, listening)):
-            task.cancel()
-        await asyncio.gather(*filter(None, (driving, watching, listening)), return_exceptions=True)
-        loop.remove_signal_handler(signal.SIGINT)
+    with on_signals({signal.SIGINT: interrupted, signal.SIGTERM: driving.cancel}):
+        try:
+            await asyncio.wait([driving])
+            for letter in cancelling:
+                await letter
+            if driving.cancelled():
+                return None
+            ended = driving.result()
+            await asyncio.wait([watching], timeout=5)
+            return ended
+        finally:
+            for task in filter(None, (driving, watching, listening)):
+                task.cancel()
+            await asyncio.gather(*filter(None, (driving, watching, listening)), return_exceptions=True)
 
 
 async def _watch(platform: Platform, job: Job, progress: Progress) -> None:

@@ -10,9 +10,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import ip_address
 
 import click
+
+from literesearcher.cli.session import on_signals
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
 """Serves until the event is set, then drains."""
@@ -29,29 +32,25 @@ def address(host: str, port: int) -> str:
 
 async def serve_until_stopped(parts: Sequence[Part]) -> int:
     """Run all parts until a signal, or until one of them ends; its error is raised. The exit code after a drain: 0."""
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
-    def stopping() -> None:
+    def stopping(number: int) -> None:
         if stop.is_set():
             click.echo("second signal: leaving at once", err=True)
-            os._exit(1)
+            os._exit(128 + number)
         click.echo("stopping: running jobs finish their step and go on later", err=True)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping)
-    running = [asyncio.ensure_future(part(stop)) for part in parts]
-    try:
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await asyncio.wait(running)
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        for task in running:
-            task.cancel()
-        ended = await asyncio.gather(*running, return_exceptions=True)
+    with on_signals({number: partial(stopping, number) for number in (signal.SIGTERM, signal.SIGINT)}):
+        running = [asyncio.ensure_future(part(stop)) for part in parts]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            await asyncio.wait(running)
+        finally:
+            for task in running:
+                task.cancel()
+            ended = await asyncio.gather(*running, return_exceptions=True)
     for error in ended:
         if isinstance(error, BaseException):
             raise error
