@@ -36,7 +36,8 @@ def read_dotenv(path: Path | None, *, own: str) -> dict[str, str]:
 def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
+        # A folder of that name is a virtual environment, as some call theirs.
         return ""
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}): make it readable, or remove it") from None

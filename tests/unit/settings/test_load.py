@@ -248,9 +248,9 @@ def test_a_dotenv_that_is_no_utf_8_text_is_refused(tmp_path: Path, content: byte
     assert "hunter2" not in message
 
 
-def test_a_dotenv_that_is_a_directory_is_refused(tmp_path: Path):
+def test_a_folder_called_dotenv_is_a_virtual_environment_and_let_be(tmp_path: Path):
     (tmp_path / ".env").mkdir()
-    assert ".env cannot be read (Is a directory)" in refused({}, tmp_path / ".env")
+    assert load_settings({}, dotenv=tmp_path / ".env").engine.model is None
 
 
 @pytest.mark.parametrize(
