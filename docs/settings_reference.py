@@ -34,6 +34,8 @@ def _type(setting: Setting) -> str:
 def _spell(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is dict:
+        return "JSON object"
     if get_origin(kind) is list:
         return f"JSON list of {_spell(get_args(kind)[0])}"
     names = {

@@ -18,7 +18,7 @@ from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
 from literesearcher.tools.http_client import HttpTools
-from literesearcher.tools.port import ToolRequest, Tools
+from literesearcher.tools.port import Ask, ToolRequest, Tools
 from literesearcher.tools.proxy import ToolProxy
 from literesearcher.tools.server import create_app
 
@@ -107,7 +107,7 @@ class TestHttpTools(ToolsContract):
 
     async def test_every_fact_arrives_as_it_was_sent(self, served, tools) -> None:
         await called(served[1], "visit", url=["pydoc:heapq.merge"], goal="g")
-        request = ToolRequest("visit", {"url": ["pydoc:heapq.merge", "x:y"], "goal": "g"}, tenant_id="t")
+        request = ToolRequest("visit", {"url": ["pydoc:heapq.merge", "x:y"], "goal": "g"}, Ask(tenant_id="t"))
         here, there = await served[1].call(request), await tools.call(request)
         assert there.text == here.text
         for ours, theirs in zip(here.items, there.items, strict=True):

@@ -24,7 +24,7 @@ from literesearcher.testing.replay.server import ReplayServer
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.extraction import Completion, EngineExtractor
-from literesearcher.tools.port import ToolRequest, Tools
+from literesearcher.tools.port import Ask, ToolRequest, Tools
 
 
 class Completer:
@@ -81,7 +81,7 @@ async def replay(case: Case, engine: OpenAIEngine, tools: Tools, *, streamed: bo
         assert "".join(heard) == (turn.text if streamed else "")
         if turn.call is None:
             return
-        result = await tools.call(ToolRequest(turn.call.name, turn.call.arguments, job_id=case.id))
+        result = await tools.call(ToolRequest(turn.call.name, turn.call.arguments, Ask(job_id=case.id)))
         read = f"<tool_response>\n{result.text}\n</tool_response>"
         assert read == turn.response, f"{case.id}, turn {number}"
         messages += [Message("assistant", got.text), Message("user", read)]

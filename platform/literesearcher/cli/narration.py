@@ -20,6 +20,8 @@ _ENDINGS: dict[str, str] = {
     "context_limit_no_format": "the context was full, and what the model then wrote held no answer",
     "exceed_max_turns": "the turns ran out before an answer",
     "exceed_max_tool_calls": "the tool calls ran out before an answer",
+    "exceed_max_tool_cost": "the money for tool calls ran out before an answer",
+    "budget_spent": "the day's budget for tool calls is spent",
     "exceed_max_tokens": "the tokens ran out before an answer",
     "timeout": "the time ran out before an answer",
     "no_evidence": "nothing that was found answers the question",

@@ -21,7 +21,7 @@ from literesearcher.gateway.serving import serve
 from literesearcher.research.messages import Profile
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
-from literesearcher.tools.port import ToolRequest, ToolResult
+from literesearcher.tools.port import Ask, ToolRequest, ToolResult
 from literesearcher.tools.proxy import ToolProxy
 from literesearcher.tools.server import create_app
 from literesearcher.tools.server_access import require_token_beyond_loopback
@@ -71,4 +71,4 @@ async def serve_tools(settings: Settings) -> int:
 async def call_once(settings: Settings, name: str, arguments: dict[str, Any], profile: Profile) -> ToolResult:
     """One call, as a job would make it."""
     async with opened_tools(settings) as tools:
-        return await tools.call(ToolRequest(name, arguments, tenant_id=TENANT, profile=profile))
+        return await tools.call(ToolRequest(name, arguments, Ask(tenant_id=TENANT, profile=profile)))

@@ -41,6 +41,9 @@ class LimitsWish(Wish):
 
     max_turns: int | None = Field(None, ge=1, le=1000, description="Model turns.")
     max_tool_calls: int | None = Field(None, ge=1, le=10_000)
+    max_tool_cost_usd: float | None = Field(
+        None, ge=0, le=1_000_000, description="USD of the job's tool calls, by the operator's price list."
+    )
     max_tokens: int | None = Field(None, ge=1, le=1_000_000_000, description="Prompt and generated tokens of the job.")
     timeout_seconds: float | None = Field(None, ge=0.001, le=604_800, description="From creation; downtime counts.")
     max_new_tokens: int | None = Field(None, ge=1, le=131_072, description="New tokens of one turn.")

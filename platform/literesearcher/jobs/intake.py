@@ -37,6 +37,7 @@ Range = tuple[type, float, float]
 _LIMITS: dict[str, Range] = {
     "max_turns": (int, 1, 1000),
     "max_tool_calls": (int, 1, 10_000),
+    "max_tool_cost_usd": (float, 0, 1_000_000),
     "max_tokens": (int, 1, 1_000_000_000),
     "timeout_seconds": (float, 0.001, 604_800),
     "max_new_tokens": (int, 1, 131_072),
@@ -199,6 +200,7 @@ def _default_limits(profile: Profile, research: ResearchSection) -> Limits:
     limits = Limits(
         max_turns=research.max_turns,
         max_tool_calls=research.max_tool_calls,
+        max_tool_cost_usd=research.max_tool_cost_usd,
         max_tokens=research.max_tokens,
         timeout_seconds=research.timeout_seconds,
     )

@@ -18,7 +18,7 @@ from literesearcher.research.messages import Profile
 from literesearcher.research.opening import tool_message
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
-from literesearcher.tools.port import ToolRequest, ToolResult, Tools
+from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
 
 POLICY = RetryPolicy(tries=3)
 """The proxy retries its providers itself; only the way to the proxy is tried again here."""
@@ -49,10 +49,12 @@ class ToolCalls:
             request = ToolRequest(
                 name=command.name,
                 arguments=command.arguments,
-                job_id=self._lease.job_id,
-                tenant_id=self._lease.job.tenant_id,
-                profile=profile,
-                timeout_seconds=min(TIMEOUT_SECONDS, left),
+                ask=Ask(
+                    job_id=self._lease.job_id,
+                    tenant_id=self._lease.job.tenant_id,
+                    profile=profile,
+                    timeout_seconds=min(TIMEOUT_SECONDS, left),
+                ),
             )
             return await self._tools.call(request)
 

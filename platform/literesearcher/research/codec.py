@@ -15,6 +15,7 @@ import orjson
 from literesearcher.errors import UnfoldableEvent
 from literesearcher.research import events as ev
 from literesearcher.research.messages import Limits, Sampling, Usage
+from literesearcher.research.tool_options import SourcePolicy, ToolOptions
 
 _FIELDS = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in (*ev.EVENT_TYPES, ev.ToolItem, Sampling)}
 _BY_KEY: dict[tuple[str, int], type[Any]] = {(cls.type, cls.version): cls for cls in ev.EVENT_TYPES}
@@ -62,13 +63,29 @@ def _usage(value: dict[str, Any]) -> Usage:
 
 
 def _items(value: list[dict[str, Any]]) -> list[ev.ToolItem]:
-    return [
-        _known(ev.ToolItem, item | {"usage": _usage(item["usage"])} if item.get("usage") else item) for item in value
-    ]
+    return [_item(item) for item in value]
+
+
+def _item(value: dict[str, Any]) -> ev.ToolItem:
+    nested: dict[str, Any] = {}
+    if value.get("usage"):
+        nested["usage"] = _usage(value["usage"])
+    if value.get("tried"):
+        nested["tried"] = [_known(ev.ToolTry, tried) for tried in value["tried"]]
+    item: ev.ToolItem = _known(ev.ToolItem, value | nested if nested else value)
+    return item
+
+
+def tool_options(value: dict[str, Any]) -> ToolOptions:
+    """The options that `orjson.dumps` wrote; also their form between the tool proxy's client and its server."""
+    sources = value.get("sources") or {}
+    lists = {name: tuple(item) for name, item in sources.items() if isinstance(item, list)}
+    options: ToolOptions = _known(ToolOptions, value | {"sources": _known(SourcePolicy, sources | lists)})
+    return options
 
 
 _NESTED: dict[type[Any], dict[str, Callable[[Any], Any]]] = {
-    ev.JobCreated: {"sampling": _sampling, "limits": lambda value: _known(Limits, value)},
+    ev.JobCreated: {"sampling": _sampling, "limits": lambda value: _known(Limits, value), "tools": tool_options},
     ev.TurnCompleted: {"sampling": _sampling, "usage": _usage},
     ev.ToolCompleted: {"items": _items},
     ev.JobEnded: {

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from literesearcher.research.messages import AtContextLimit, Limits, Profile, QuestionForm, Sampling, Usage
+from literesearcher.research.tool_items import ToolItem as ToolItem
+from literesearcher.research.tool_items import ToolTry as ToolTry
+from literesearcher.research.tool_options import DEFAULT_OPTIONS, ToolOptions
 
 StopReason = Literal[
     "answer",
@@ -18,6 +21,8 @@ StopReason = Literal[
     "context_limit_no_format",
     "exceed_max_turns",
     "exceed_max_tool_calls",
+    "exceed_max_tool_cost",
+    "budget_spent",
     "exceed_max_tokens",
     "timeout",
     "no_evidence",
@@ -34,6 +39,8 @@ STATUS_BY_STOP_REASON: dict[StopReason, EndStatus] = {
     "context_limit_no_format": "incomplete",
     "exceed_max_turns": "incomplete",
     "exceed_max_tool_calls": "incomplete",
+    "exceed_max_tool_cost": "incomplete",
+    "budget_spent": "incomplete",
     "exceed_max_tokens": "incomplete",
     "timeout": "incomplete",
     "no_evidence": "incomplete",
@@ -70,6 +77,7 @@ class JobCreated:
     """SHA-256 hex by prompt name: `system`, `extractor`."""
     messages: list[dict[str, str]] | None = None
     """A conversation to go on from (`role`, `content`), where the job was given one instead of a bare question."""
+    tools: ToolOptions = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +149,8 @@ class ToolStarted:
     turn: int
     name: str
     arguments: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolItem:
-    """One query or one page of a tool call: where its text came from. Absent facts are None."""
-
-    kind: Literal["search", "page"]
-    target: str
-    """The query, or the URL as the model gave it."""
-    ok: bool
-    provider: str | None = None
-    title: str | None = None
-    status: str | None = None
-    """Short outcome code, such as `found`, `none`, `refused`, `too_short`, `unreachable`, `extraction_failed`."""
-    results: list[dict[str, str]] | None = None
-    """Search: `title`, `url` of each result, in order."""
-    digest: str | None = None
-    """Page: SHA-256 hex of the page text that extraction read."""
-    extracted: dict[str, str] | None = None
-    """Page: `rational`, `evidence`, `summary` as the extractor returned them."""
-    text: str = ""
-    """This item's part of what the model reads."""
-    cache: str | None = None
-    """`hit`, `miss`, `coalesced` or None."""
-    fetched_at: float | None = None
-    """Unix seconds at which the content was fetched from its provider."""
-    elapsed_seconds: float = 0.0
-    usage: Usage | None = None
-    """Tokens of the extraction call, if any."""
+    reserved_usd: float = 0.0
+    """What the call may cost at most; counts as spent until its result says what it did cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +169,12 @@ class ToolCompleted:
     elapsed_seconds: float = 0.0
     called: bool = True
     """False where no tool ran: broken JSON, unknown tool, or a turn with neither call nor answer."""
+    cost_usd: float = 0.0
+    """Sum of the items; takes the place of what the intent reserved."""
+    reserved_usd: float = 0.0
+    """What the intent had reserved."""
+    repeats_seq: int | None = None
+    """The tool event of the same job whose text this is, where a repeated call was answered from the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +239,8 @@ class JobUsage:
     cached_tokens: int = 0
     extraction_tokens: int = 0
     unknown_effects: int = 0
+    tool_cost_usd: float = 0.0
+    """By the operator's price list; of a tool call lost in a crash, what it had reserved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Limits:
 
     max_turns: int = 100
     max_tool_calls: int | None = None
+    max_tool_cost_usd: float | None = None
+    """By the operator's price list."""
     max_tokens: int | None = None
     """Prompt (counted once, as it grows) and generated tokens of the whole job."""
     timeout_seconds: float = 9000.0

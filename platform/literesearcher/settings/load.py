@@ -67,7 +67,9 @@ def _value(setting: Setting, value: str, spoken: str) -> Any:
         raise ConfigurationError(f"{spoken} holds control characters or bytes that are not UTF-8: set it again")
     if setting.listed:
         return _json_list(value, spoken)
-    if setting.field == "base_url":
+    if setting.mapped:
+        return _json_object(value, spoken)
+    if setting.field == "base_url" or (setting.section, setting.field) == ("tools", "url"):
         return _base_url(value, spoken, setting)
     if setting.field.endswith(("_dir", "_file")):
         return Path(value).expanduser()
@@ -82,6 +84,16 @@ def _json_list(value: str, spoken: str) -> list[Any]:
     if not isinstance(items, list) or not items:
         raise ConfigurationError(f'{spoken} must be a JSON list with at least one entry, such as ["local"]')
     return items
+
+
+def _json_object(value: str, spoken: str) -> dict[str, Any]:
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{spoken} must be a JSON object")
+    return found
 
 
 def _base_url(value: str, spoken: str, setting: Setting) -> str:

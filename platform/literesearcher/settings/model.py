@@ -10,16 +10,23 @@ from pathlib import Path
 from pydantic import Field
 
 from literesearcher.settings.sections import (
+    BraveSection,
+    BudgetsSection,
+    DirectSection,
     EngineSection,
+    FirecrawlSection,
     GatewaySection,
     JinaSection,
+    MetricsSection,
     OrchestratorSection,
     RedisSection,
     ResearchSection,
     ScrapedoSection,
+    SearxngSection,
     Section,
     SerperSection,
     StoreSection,
+    TavilySection,
     ToolsSection,
 )
 
@@ -37,8 +44,15 @@ class Settings(Section):
     extractor: EngineSection = EngineSection()
     tools: ToolsSection = ToolsSection()
     serper: SerperSection = SerperSection()
+    searxng: SearxngSection = SearxngSection()
+    brave: BraveSection = BraveSection()
+    tavily: TavilySection = TavilySection()
+    direct: DirectSection = DirectSection()
     jina: JinaSection = JinaSection()
     scrapedo: ScrapedoSection = ScrapedoSection()
+    firecrawl: FirecrawlSection = FirecrawlSection()
+    budgets: BudgetsSection = BudgetsSection()
+    metrics: MetricsSection = MetricsSection()
     research: ResearchSection = ResearchSection()
     gateway: GatewaySection = GatewaySection()
     orchestrator: OrchestratorSection = OrchestratorSection()

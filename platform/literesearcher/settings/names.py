@@ -55,6 +55,11 @@ class Setting:
         """Is the value a JSON list?"""
         return any(get_origin(part) is list for part in _parts(self.info.annotation))
 
+    @property
+    def mapped(self) -> bool:
+        """Is the value a JSON object?"""
+        return any(get_origin(part) is dict for part in _parts(self.info.annotation))
+
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (UnionType, Union) else (annotation,)

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 EngineKind = Literal["extractive", "openai", "sglang", "transformers"]
-SearchProvider = Literal["local", "serper"]
-PageProvider = Literal["local", "direct", "jina", "scrapedo"]
+SearchProvider = Literal["local", "serper", "searxng", "brave", "tavily"]
+PageProvider = Literal["local", "direct", "jina", "scrapedo", "firecrawl"]
 
 
 class Section(BaseModel):
@@ -62,23 +62,108 @@ class ToolsSection(Section):
         None, description="Provider ids in order; default by what is configured."
     )
     pages: list[PageProvider] | None = Field(None, description="Provider ids in order; default by what is configured.")
+    url: str | None = Field(None, description="A tool proxy to use (`http://tools:8001`) instead of one in process.")
+    fidelity: Literal["published", "improved"] = Field(
+        "improved", description="published: the model reads what the published tools gave, to the byte."
+    )
+    repeats: Literal["fetch", "journal"] = Field(
+        "fetch", description="journal: a call that the same job made before is answered with the same text."
+    )
     cache: Literal["on", "off"] = Field("on", description="off turns off every reuse: cache and single flight.")
+    redis_url: SecretStr | None = Field(
+        None, description="Shared cache and limits; default: the REDIS section's; without either: in process."
+    )
+    redis_timeout_seconds: float = Field(
+        0.25, gt=0, le=10, description="A shared cache that takes longer is done without."
+    )
+    cache_sharing: Literal["hidden", "shown", "off"] = Field(
+        "hidden",
+        description="What another tenant's call paid for: read as fetched, shown as a hit with its age, or not shared.",
+    )
+    search_fresh_seconds: float = Field(21_600.0, ge=0, description="A kept search is as good as new for so long.")
+    search_stale_seconds: float = Field(
+        259_200.0, ge=0, description="And for so long after that it is given while a new one is fetched."
+    )
+    recent_fresh_seconds: float = Field(
+        900.0, ge=0, description="The same for searches that ask for news, such as `latest`, `today`."
+    )
+    recent_stale_seconds: float = Field(0.0, ge=0, description="And while a new one is fetched.")
+    page_fresh_seconds: float = Field(86_400.0, ge=0, description="A kept page is as good as new for so long.")
+    page_stale_seconds: float = Field(604_800.0, ge=0, description="And while a new one is fetched.")
+    extraction_fresh_seconds: float = Field(604_800.0, ge=0, description="An extraction of the same text and goal.")
+    negative_seconds: float = Field(
+        300.0, ge=0, description="A search without results, or a page that is not there, is not asked for again."
+    )
+    record_days: float = Field(365.0, gt=0, description="How long what `cache: record` fetched is kept.")
+    hedge: bool = Field(True, description="Ask a second time where a provider takes longer than its usual p95.")
+    host_per_second: float = Field(5.0, gt=0, description="Fetches of one site a second, all jobs together.")
+    host_concurrency: int = Field(8, ge=1, description="Fetches of one site at once.")
+    breaker_failures: int = Field(8, ge=1, description="Failures in a row that open a provider's circuit breaker.")
+    breaker_seconds: float = Field(20.0, gt=0, description="How long it stays open before one request may try.")
+    intranet: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Hosts, domains and networks inside the perimeter that a tenant's jobs may read, by tenant "
+        "(`*`: every tenant).",
+    )
+    published_prefix: str = Field(
+        "/published", description="Where the published tool servers' own shapes are served: /search, /browse, /health."
+    )
     host: str = Field("127.0.0.1", description="Address of `tools serve`.")
     port: int = Field(8001, ge=0, le=65535, description="Port of `tools serve`.")
     token: SecretStr | None = Field(None, description="Service token; without one `tools serve` is loopback only.")
 
 
 class ProviderSection(Section):
-    """One provider: its key and where it answers."""
+    """One provider: its key, where it answers, what it costs, how much it may be asked."""
 
     api_key: SecretStr | None = Field(None, description="The provider's key.")
     base_url: str | None = Field(None, description="Where the provider answers.")
+    cost_usd: float = Field(0.0, ge=0, description="USD of one request that was answered; by your plan.")
+    per_second: float = Field(20.0, gt=0, description="Requests a second, all processes on one Redis together.")
+    burst: int = Field(40, ge=1, description="Requests at once after a pause.")
+    concurrency: int = Field(64, ge=1, description="Requests under way in one process.")
 
 
 class SerperSection(ProviderSection):
     """`POST {base}/search`."""
 
     base_url: str | None = Field("https://google.serper.dev", description="Searches are `POST {base}/search`.")
+    cost_usd: float = Field(0.001, ge=0, description="USD of one request that was answered; by your plan.")
+
+
+class SearxngSection(ProviderSection):
+    """`GET {base}/search?q=…&format=json`, usually your own."""
+
+
+class BraveSection(ProviderSection):
+    """`GET {base}/res/v1/web/search`."""
+
+    base_url: str | None = Field("https://api.search.brave.com", description="Where the provider answers.")
+    cost_usd: float = Field(0.005, ge=0, description="USD of one request that was answered; by your plan.")
+    per_second: float = Field(1.0, gt=0, description="Requests a second, all processes on one Redis together.")
+    burst: int = Field(1, ge=1, description="Requests at once after a pause.")
+
+
+class TavilySection(ProviderSection):
+    """`POST {base}/search`."""
+
+    base_url: str | None = Field("https://api.tavily.com", description="Where the provider answers.")
+    cost_usd: float = Field(0.008, ge=0, description="USD of one request that was answered; by your plan.")
+
+
+class DirectSection(ProviderSection):
+    """Pages fetched from here; it has neither key nor base URL."""
+
+    per_second: float = Field(200.0, gt=0, description="Requests a second, all processes on one Redis together.")
+    burst: int = Field(400, ge=1, description="Requests at once after a pause.")
+    concurrency: int = Field(256, ge=1, description="Requests under way in one process.")
+
+
+class FirecrawlSection(ProviderSection):
+    """`POST {base}/v2/scrape`."""
+
+    base_url: str | None = Field("https://api.firecrawl.dev", description="Where the provider answers.")
+    cost_usd: float = Field(0.001, ge=0, description="USD of one request that was answered; by your plan.")
 
 
 class JinaSection(ProviderSection):
@@ -91,6 +176,32 @@ class ScrapedoSection(ProviderSection):
     """`GET {base}/?token=…&url=…`."""
 
     base_url: str | None = Field("https://api.scrape.do", description="Pages are `GET {base}/?token=…&url=…`.")
+
+
+class TenantBudget(Section):
+    """What a tenant may spend on tools in a day (UTC). None: no limit."""
+
+    calls_per_day: int | None = Field(None, ge=0, description="Tool calls.")
+    usd_per_day: float | None = Field(None, ge=0, description="By the price list.")
+
+
+class BudgetsSection(Section):
+    """What tenants may spend on tools."""
+
+    calls_per_day: int | None = Field(None, ge=0, description="Tool calls of a tenant in a day (UTC).")
+    usd_per_day: float | None = Field(None, ge=0, description="USD of a tenant in a day (UTC), by the price list.")
+    tenants: dict[str, TenantBudget] = Field(
+        default_factory=dict, description='Other budgets for these tenants, such as {"lab": {"usd_per_day": 50}}.'
+    )
+
+
+class MetricsSection(Section):
+    """Prometheus metrics, on a port of their own."""
+
+    host: str = Field("127.0.0.1", description="Address of the metrics port.")
+    port: int | None = Field(
+        None, ge=0, le=65535, description="0 takes any free one; default: 9101 for `tools serve`, none elsewhere."
+    )
 
 
 class ResearchSection(Section):
@@ -112,6 +223,9 @@ class ResearchSection(Section):
     max_concurrent_jobs: int = Field(64, ge=1, le=100_000, description="Jobs at once in one process.")
     max_turns: int = Field(100, ge=1, le=1000, description="Model turns of a job at most, where it names none.")
     max_tool_calls: int | None = Field(None, ge=1, le=10_000, description="Tool calls of a job at most.")
+    max_tool_cost_usd: float | None = Field(
+        None, ge=0, description="What a job's tool calls may cost at most, by the price list."
+    )
     max_tokens: int | None = Field(None, ge=1, description="Tokens of a job at most.")
     timeout_seconds: float = Field(9000.0, gt=0, le=604_800, description="Wall clock of a job, downtime included.")
     retention_days: float | None = Field(

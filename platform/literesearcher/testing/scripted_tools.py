@@ -49,6 +49,7 @@ class ScriptedTools:
         self._world = world
         self.calls: list[ToolRequest] = []
         self.closed = False
+        self.price_list: dict[str, float] = {"search": 0.0, "visit": 0.0}
 
     async def call(self, request: ToolRequest) -> ToolResult:
         """The next step's result, or the world's."""
@@ -75,6 +76,10 @@ class ScriptedTools:
             raise step.result
         return ToolResult(step.result) if isinstance(step.result, str) else step.result
 
+    async def prices(self) -> dict[str, float]:
+        """What the test set; nothing costs anything by default."""
+        return dict(self.price_list)
+
     def assert_done(self) -> None:
         """Fail where steps were left over."""
         if self._steps:
@@ -89,7 +94,7 @@ def _rendered(world: World, request: ToolRequest) -> ToolResult:
     if request.name == "search":
         seen: set[str] = set()
         found = [_search_item(world, query, request, seen) for query in search_queries(request.arguments)]
-        return ToolResult(formatting.join_searches([item.text for item in found], request.profile), found)
+        return ToolResult(formatting.join_searches([item.text for item in found], request.ask.profile), found)
     if request.name == "visit":
         urls, goal = visit_pages(request.arguments)
         read = [_page_item(world, url, goal) for url in urls]
@@ -99,7 +104,7 @@ def _rendered(world: World, request: ToolRequest) -> ToolResult:
 
 def _search_item(world: World, query: str, request: ToolRequest, seen: set[str]) -> ToolItem:
     results = world.searches.get(query, ())
-    if request.profile == "training":
+    if request.ask.profile == "training":
         results = formatting.for_training(results, seen)
     if not results:
         return ToolItem("search", query, ok=True, status="none", results=[], text=formatting.no_results_text(query))
@@ -110,7 +115,7 @@ def _search_item(world: World, query: str, request: ToolRequest, seen: set[str])
         provider="scripted",
         status="found",
         results=[{"title": result.title, "url": result.link} for result in results],
-        text=formatting.search_text(query, results, request.profile),
+        text=formatting.search_text(query, results, request.ask.profile),
     )
 
 

@@ -9,12 +9,18 @@ from pydantic import SecretStr
 
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.model import Settings
+from literesearcher.settings.sections import ProviderSection
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.cache import Reuse
 from literesearcher.tools.extraction import Extractor
 from literesearcher.tools.fetch_chain import FetchChain
+from literesearcher.tools.governor import Governor
 from literesearcher.tools.guard import Guard
+from literesearcher.tools.kept_extraction import KeptExtractor
 from literesearcher.tools.page_cut import CountTokens
+from literesearcher.tools.page_reading import PageReading
+from literesearcher.tools.page_source import PageSource
 from literesearcher.tools.page_text import PageReader
 from literesearcher.tools.providers.direct import DirectPages
 from literesearcher.tools.providers.jina import JinaPages
@@ -36,28 +42,48 @@ def assemble(
     corpus: Library | None = None,
     count_tokens: CountTokens | None = None,
     guard: Guard | None = None,
+    metrics: ToolMetrics | None = None,
 ) -> ToolProxy:
     """The proxy that the settings describe. `ConfigurationError` where a listed provider lacks its key or corpus.
 
     The corpus and the extractor stay their owner's to close. `guard` is for tests; the default lets only public
     addresses through.
     """
+    metrics = metrics or ToolMetrics()
     parts = _Parts(settings, clock, corpus, guard or Guard())
     reuse = Reuse(clock=clock, enabled=settings.tools.cache == "on")
-    chain = FetchChain([parts.pages(name) for name in settings.page_providers], guard=parts.guard, clock=clock)
+    governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings))
+    searches = [parts.search(name) for name in settings.search_providers]
+    pages = [parts.pages(name) for name in settings.page_providers]
+    chain = FetchChain(pages, guard=parts.guard, clock=clock, governor=governor)
     return ToolProxy(
-        search=SearchTool([parts.search(name) for name in settings.search_providers], reuse=reuse, clock=clock),
-        visit=VisitTool(chain, extractor=extractor, reuse=reuse, clock=clock, count_tokens=count_tokens),
+        search=SearchTool(searches, reuse=reuse, clock=clock, governor=governor),
+        visit=VisitTool(
+            PageSource(chain, reuse=reuse),
+            PageReading(KeptExtractor(extractor, reuse=reuse), clock=clock, count_tokens=count_tokens),
+            clock=clock,
+            fidelity=settings.tools.fidelity,
+        ),
         reuse=reuse,
         clock=clock,
-        closers=(parts.aclose,),
+        metrics=metrics,
+        prices={
+            "search": sum(governor.price(provider.id) for provider in searches),
+            "visit": sum(governor.price(provider.id) for provider in pages),
+        },
+        closers=(governor.aclose, parts.aclose),
     )
+
+
+def _prices(settings: Settings) -> dict[str, float]:
+    """USD a request by provider id."""
+    found = {name: getattr(settings, name, None) for name in (*settings.search_providers, *settings.page_providers)}
+    return {name: section.cost_usd for name, section in found.items() if isinstance(section, ProviderSection)}
 
 
 class _Parts:
     def __init__(self, settings: Settings, clock: Clock, corpus: Library | None, guard: Guard) -> None:
         self._settings = settings
-        self._clock = clock
         self._corpus = corpus
         self.guard = guard
         self._wire = Wire(clock=clock)
@@ -71,7 +97,6 @@ class _Parts:
                 api_key=_key("serper", section.api_key),
                 base_url=_base("serper", section.base_url),
                 wire=self._wire,
-                clock=self._clock,
             )
         return LocalSearch(self._library())
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from literesearcher.errors import BoundaryError
 from literesearcher.timing.clock import Clock
-from literesearcher.timing.retry import RetryPolicy, retrying
+from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage, PageProvider
 
 FEW_CHARACTERS = 300
@@ -30,7 +31,6 @@ _CHINESE_HOSTS = frozenset({
     "cnblogs.com", "juejin.im", "hupu.com", "thepaper.com", "so.com",
 })
 # fmt: on
-_BUSY = RetryPolicy(tries=2, first_seconds=0.5, max_seconds=5.0)
 _BUSY_CODES = ("provider_busy", "provider_unreachable")
 """Only these are worth a second call to the same provider; anything else moves on at once."""
 
@@ -49,14 +49,15 @@ def is_chinese_host(host: str) -> bool:
 class FetchChain:
     """The providers in the order of the settings."""
 
-    def __init__(self, providers: Sequence[PageProvider], *, guard: Guard, clock: Clock) -> None:
+    def __init__(self, providers: Sequence[PageProvider], *, guard: Guard, clock: Clock, governor: Governor) -> None:
         self._providers = tuple(providers)
         self._guard = guard
         self._clock = clock
+        self._governor = governor
         self.cache_key = "|".join(provider.cache_key for provider in self._providers)
         self.private = any(provider.private for provider in self._providers)
 
-    async def fetch(self, url: str, *, tenant_id: str, timeout_seconds: float) -> tuple[FetchedPage, bool]:
+    async def fetch(self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally) -> tuple[FetchedPage, bool]:
         """The page, and whether it is one worth keeping (False: no provider gave better).
 
         Raises `RefusedTarget` where the URL may not be fetched, else the last provider's `BoundaryError`.
@@ -67,7 +68,7 @@ class FetchChain:
         last: FetchedPage | None = None
         for provider in self._in_order(url):
             try:
-                page = await self._from(provider, url, tenant_id, deadline)
+                page = await self._from(provider, url, ask, deadline, tally)
             except RefusedTarget as error:
                 refused = error
                 continue
@@ -96,16 +97,24 @@ class FetchChain:
         first = ("local", "jina") if is_chinese_host(host) else ()
         return sorted(self._providers, key=lambda provider: provider.id not in first)
 
-    async def _from(self, provider: PageProvider, url: str, tenant_id: str, deadline: float) -> FetchedPage:
-        async def once() -> FetchedPage:
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                raise BoundaryError("no time is left for the page", code="page_timeout")
+    async def _from(self, provider: PageProvider, url: str, ask: Ask, deadline: float, tally: Tally) -> FetchedPage:
+        async def once(seconds: float) -> FetchedPage:
             try:
-                return await provider.fetch(url, tenant_id=tenant_id, timeout_seconds=left)
+                return await provider.fetch(url, tenant_id=ask.tenant_id, timeout_seconds=seconds)
             except BoundaryError as error:
                 if error.transient and error.code not in _BUSY_CODES:
                     raise BoundaryError(error.message, code=error.code) from None
                 raise
 
-        return await retrying(once, policy=_BUSY, clock=self._clock, deadline=deadline)
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            raise BoundaryError("no time is left for the page", code="page_timeout")
+        return await self._governor.call(
+            provider, once, tenant_id=ask.tenant_id, timeout_seconds=left, tally=tally, host=self._host(url)
+        )
+
+    def _host(self, url: str) -> str:
+        try:
+            return self._guard.target(url).raw_host or ""
+        except RefusedTarget:
+            return ""

@@ -32,7 +32,7 @@ class HttpTools:
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
-        total = request.timeout_seconds + _GRACE_SECONDS
+        total = request.ask.timeout_seconds + _GRACE_SECONDS
         try:
             timeout = aiohttp.ClientTimeout(total=total, sock_connect=min(10.0, total))
             async with self._open().post(

@@ -11,6 +11,27 @@ from typing import Any, Protocol
 
 from literesearcher.research.events import ToolItem
 from literesearcher.research.messages import Profile
+from literesearcher.research.tool_options import ANY_SOURCE, CacheMode, Fidelity, SourcePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who calls a tool, and on which terms."""
+
+    job_id: str = ""
+    tenant_id: str = ""
+    profile: Profile = "inference"
+    timeout_seconds: float = 600.0
+    """The whole call's deadline; what is not there by then reads as failed, item by item."""
+    cache: CacheMode = "default"
+    sources: SourcePolicy = ANY_SOURCE
+    fidelity: Fidelity | None = None
+    """None: as the proxy is set."""
+    pages_read: dict[str, int] = field(default_factory=dict)
+    """Pages that the job has read, by registrable name; for `sources.max_pages_per_domain`."""
+
+
+ANYBODY = Ask()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +40,7 @@ class ToolRequest:
 
     name: str
     arguments: dict[str, Any]
-    job_id: str = ""
-    tenant_id: str = ""
-    profile: Profile = "inference"
-    timeout_seconds: float = 600.0
-    """The whole call's deadline; what is not there by then reads as failed, item by item."""
+    ask: Ask = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +51,24 @@ class ToolResult:
     items: list[ToolItem] = field(default_factory=list)
     elapsed_seconds: float = 0.0
 
+    @property
+    def cost_usd(self) -> float:
+        """By the operator's price list."""
+        return sum(item.cost_usd for item in self.items)
+
 
 class Tools(Protocol):
     """The tool proxy. A page or a search that fails is a text that the model reads, not an exception.
 
-    Raises `BoundaryError` only where no result text is right (the proxy itself cannot be reached, a quota is spent).
+    Raises `BoundaryError` only where no result text is right (the proxy itself cannot be reached).
     """
 
     async def call(self, request: ToolRequest) -> ToolResult:
         """Carry out one call. Arguments of the wrong shape give a text that the model can act on."""
+        ...
+
+    async def prices(self) -> dict[str, float]:
+        """USD that one item (a query, a page) of each tool may cost at most, by the operator's price list."""
         ...
 
     async def aclose(self) -> None:

@@ -6,8 +6,9 @@ Above: the orchestrator, `tools.server`, the CLI. `tools.assembly` puts one toge
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.arguments import UnusableArguments, search_queries, visit_pages
 from literesearcher.tools.cache import Reuse
@@ -26,39 +27,43 @@ class ToolProxy:
         visit: VisitTool,
         reuse: Reuse,
         clock: Clock,
+        metrics: ToolMetrics,
+        prices: Mapping[str, float],
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._search = search
         self._visit = visit
         self._reuse = reuse
         self._clock = clock
+        self._metrics = metrics
+        self._prices = dict(prices)
         self._closers = tuple(closers)
 
     async def call(self, request: ToolRequest) -> ToolResult:
-        """Carry out one call within `request.timeout_seconds`; parts that are not there by then read as failed."""
+        """Carry out one call within `request.ask.timeout_seconds`; parts that are not there by then read as failed."""
         started = self._clock.monotonic()
         try:
             if request.name == "search":
-                text, items = await self._search.run(
-                    search_queries(request.arguments),
-                    tenant_id=request.tenant_id,
-                    profile=request.profile,
-                    timeout_seconds=request.timeout_seconds,
-                )
+                text, items = await self._search.run(search_queries(request.arguments), ask=request.ask)
             elif request.name == "visit":
                 urls, goal = visit_pages(request.arguments)
-                text, items = await self._visit.run(
-                    urls,
-                    goal,
-                    tenant_id=request.tenant_id,
-                    profile=request.profile,
-                    timeout_seconds=request.timeout_seconds,
-                )
+                text, items = await self._visit.run(urls, goal, ask=request.ask)
             else:
+                self._metrics.calls.labels("unknown", "refused").inc()
                 return ToolResult(f"Error: Tool {request.name} not found")
         except UnusableArguments as error:
+            self._metrics.calls.labels(request.name, "refused").inc()
             return ToolResult(error.message)
-        return ToolResult(text, items, self._clock.monotonic() - started)
+        elapsed = self._clock.monotonic() - started
+        self._metrics.calls.labels(request.name, "ok" if any(item.ok for item in items) else "failed").inc()
+        self._metrics.call_seconds.labels(request.name).observe(elapsed)
+        for item in items:
+            self._metrics.items.labels(item.kind, item.status or "found").inc()
+        return ToolResult(text, items, elapsed)
+
+    async def prices(self) -> dict[str, float]:
+        """USD that a query and a page may cost at most: every listed provider asked once."""
+        return dict(self._prices)
 
     async def aclose(self) -> None:
         """Cancel what is under way and close every connection. Safe to call twice."""

@@ -1,7 +1,8 @@
 """The search tool: each query through the providers in order, all queries at once, order kept.
 
-Owns: which provider's answer is taken, reuse of answers, what becomes of a failure. Refuses to know: providers' wires.
-Above: `tools.proxy`. A failed search never reads as one without results.
+Owns: which provider's answer is taken, what becomes of a failure. Refuses to know: providers' wires, how answers are
+kept (`cache`), how requests go out (`governor`). Above: `tools.proxy`. A failed search never reads as one without
+results.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
 from literesearcher.tools.cache import Found, Produced, Reuse, key_of
 from literesearcher.tools.gathering import gathered
+from literesearcher.tools.governor import Governor, Tally
+from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import SearchAnswer, SearchProvider, SearchResult
 
 LIFETIME_SECONDS = 3600.0
@@ -30,55 +33,61 @@ class _Outcome:
     found: Found[SearchAnswer] | None
     failure: str | None
     elapsed_seconds: float
+    tally: Tally
 
 
 class SearchTool:
     """Carries out the queries of one call."""
 
-    def __init__(self, providers: Sequence[SearchProvider], *, reuse: Reuse, clock: Clock) -> None:
+    def __init__(self, providers: Sequence[SearchProvider], *, reuse: Reuse, clock: Clock, governor: Governor) -> None:
         self._providers = tuple(providers)
         self._reuse = reuse
         self._clock = clock
+        self._governor = governor
 
-    async def run(
-        self, queries: Sequence[str], *, tenant_id: str, profile: Profile, timeout_seconds: float
-    ) -> tuple[str, list[ToolItem]]:
+    async def run(self, queries: Sequence[str], *, ask: Ask) -> tuple[str, list[ToolItem]]:
         """The text of the whole call, and its items in the order asked."""
-        outcomes = await gathered([self._query(query, tenant_id, timeout_seconds) for query in queries])
+        outcomes = await gathered([self._query(query, ask) for query in queries])
         items = []
         seen: set[str] = set()
         for outcome in outcomes:
-            items.append(_item(outcome, profile, seen))
-        return formatting.join_searches([item.text for item in items], profile), items
+            items.append(_item(outcome, ask.profile, seen))
+        return formatting.join_searches([item.text for item in items], ask.profile), items
 
-    async def _query(self, query: str, tenant_id: str, timeout_seconds: float) -> _Outcome:
+    async def _query(self, query: str, ask: Ask) -> _Outcome:
         started = self._clock.monotonic()
         empty: Found[SearchAnswer] | None = None
         failure: str | None = None
+        tally = Tally()
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(ask.timeout_seconds):
                 for provider in self._providers:
                     try:
-                        found = await self._ask(provider, query, tenant_id)
+                        found = await self._ask(provider, query, ask, tally)
                     except BoundaryError as error:
                         failure = error.code
                         continue
                     if found.value.results:
-                        return _Outcome(query, found, None, self._clock.monotonic() - started)
+                        return _Outcome(query, found, None, self._clock.monotonic() - started, tally)
                     empty = empty or found
         except TimeoutError:
             failure = "timeout"
         if failure is None and empty is None:
             failure = "no_provider"
-        return _Outcome(query, None if failure else empty, failure, self._clock.monotonic() - started)
+        return _Outcome(query, None if failure else empty, failure, self._clock.monotonic() - started, tally)
 
-    async def _ask(self, provider: SearchProvider, query: str, tenant_id: str) -> Found[SearchAnswer]:
+    async def _ask(self, provider: SearchProvider, query: str, ask: Ask, tally: Tally) -> Found[SearchAnswer]:
+        async def once(seconds: float) -> SearchAnswer:
+            return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=ask.sources)
+
         async def produce() -> Produced[SearchAnswer]:
-            answer = await provider.search(query, tenant_id=tenant_id, timeout_seconds=PROVIDER_SECONDS)
+            answer = await self._governor.call(
+                provider, once, tenant_id=ask.tenant_id, timeout_seconds=PROVIDER_SECONDS, tally=tally
+            )
             # A private corpus changes under its owner's hands and answers as fast as a cache.
             return Produced(answer, _size(answer), keep=not provider.private)
 
-        key = key_of("search", provider.id, provider.cache_key, tenant_id if provider.private else "", query)
+        key = key_of("search", provider.id, provider.cache_key, ask.tenant_id if provider.private else "", query)
         return await self._reuse.get(key, lifetime_seconds=LIFETIME_SECONDS, produce=produce)
 
 
@@ -97,6 +106,8 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
             status=outcome.failure,
             text=formatting.search_failed_text(query),
             elapsed_seconds=outcome.elapsed_seconds,
+            cost_usd=outcome.tally.cost_usd,
+            tried=outcome.tally.tries,
         )
     answer = outcome.found.value
     results: Sequence[SearchResult] = answer.results
@@ -114,4 +125,6 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
         cache=outcome.found.cache,
         fetched_at=outcome.found.at,
         elapsed_seconds=outcome.elapsed_seconds,
+        cost_usd=outcome.tally.cost_usd,
+        tried=outcome.tally.tries,
     )

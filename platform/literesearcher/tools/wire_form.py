@@ -13,13 +13,25 @@ from literesearcher.errors import CallerError
 from literesearcher.research import codec
 from literesearcher.research.events import ToolCompleted
 from literesearcher.research.messages import Profile
-from literesearcher.tools.port import ToolRequest, ToolResult
+from literesearcher.tools.port import Ask, ToolRequest, ToolResult
 
 MAX_TIMEOUT_SECONDS = 3600.0
 
 
 def encode(value: ToolRequest | ToolResult) -> bytes:
-    """UTF-8 JSON, field by field."""
+    """UTF-8 JSON, field by field; the ask's fields stand beside the call's."""
+    if isinstance(value, ToolRequest):
+        ask = value.ask
+        return orjson.dumps(
+            {
+                "name": value.name,
+                "arguments": value.arguments,
+                "job_id": ask.job_id,
+                "tenant_id": ask.tenant_id,
+                "profile": ask.profile,
+                "timeout_seconds": ask.timeout_seconds,
+            }
+        )
     return orjson.dumps(value)
 
 
@@ -46,10 +58,12 @@ def decode_request(data: dict[str, Any]) -> ToolRequest:
     return ToolRequest(
         name=data["name"],
         arguments=data["arguments"],
-        job_id=data.get("job_id", ""),
-        tenant_id=data.get("tenant_id", ""),
-        profile=cast(Profile, profile),
-        timeout_seconds=float(timeout),
+        ask=Ask(
+            job_id=data.get("job_id", ""),
+            tenant_id=data.get("tenant_id", ""),
+            profile=cast(Profile, profile),
+            timeout_seconds=float(timeout),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from literesearcher.research.messages import Limits, Sampling
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
+from literesearcher.tools import port as tools_port
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.passage_extraction import PassageExtractor
 from literesearcher.tools.port import ToolRequest
@@ -76,7 +77,9 @@ async def research(
                     )
                 ]  # fmt: skip
             elif isinstance(command, CallTool):
-                result = await tools.call(ToolRequest(command.name, command.arguments, tenant_id=tenant))
+                result = await tools.call(
+                    ToolRequest(command.name, command.arguments, tools_port.Ask(tenant_id=tenant))
+                )
                 events = [ToolCompleted(command.turn, command.name, command.arguments, result.text, result.items)]
             else:
                 assert isinstance(command, Respond)

@@ -66,7 +66,7 @@ async def test_a_job_is_journalled_step_by_step_two_transactions_a_turn(bench, s
     ]
     engine.verify()
     assert [call.arguments for call in library.calls] == [{"query": ["a"]}, {"query": ["b"]}]
-    assert (library.calls[0].job_id, library.calls[0].tenant_id) == (job.id, "default")
+    assert (library.calls[0].ask.job_id, library.calls[0].ask.tenant_id) == (job.id, "default")
     first = (await world.events(job))[1]
     assert isinstance(first, AttemptStarted)
     assert (first.worker, first.engine, first.model) == ("worker", "scripted", "scripted-model")

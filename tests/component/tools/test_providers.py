@@ -12,8 +12,10 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from literesearcher.errors import BoundaryError
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.testing.manual_clock import ManualClock
 from literesearcher.timing.clock import SystemClock
+from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.guard import RefusedTarget
 from literesearcher.tools.page_text import PageReader
 from literesearcher.tools.providers.jina import JinaPages
@@ -43,11 +45,18 @@ async def wire():
 
 @pytest.fixture
 def serper(stub, wire):
-    return SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url + "/", wire=wire, clock=SystemClock())
+    return SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url + "/", wire=wire)
 
 
 async def search(serper, query="q", seconds=30.0):
     return await serper.search(query, tenant_id="", timeout_seconds=seconds)
+
+
+def governed(serper, clock, seconds):
+    governor = Governor(clock=clock, metrics=ToolMetrics())
+    return governor.call(
+        serper, lambda left: search(serper, seconds=left), tenant_id="", timeout_seconds=seconds, tally=Tally()
+    )
 
 
 async def test_serper_is_asked_as_published(serper, stub):
@@ -104,9 +113,9 @@ async def test_odd_values_of_results_become_text(serper, stub):
 
 async def test_five_tries_with_growing_waits(stub, wire):
     clock = ManualClock()
-    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire, clock=clock)
+    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire)
     stub.gives(lambda: web.Response(status=500))
-    task = asyncio.create_task(search(serper, seconds=1000))
+    task = asyncio.create_task(governed(serper, clock, 1000))
     for tries, wait in enumerate((0.5, 1.0, 2.0, 4.0), start=1):
         async with asyncio.timeout(30):
             while not clock.sleeping:
@@ -122,9 +131,9 @@ async def test_five_tries_with_growing_waits(stub, wire):
 
 async def test_retry_after_of_a_429_outranks_the_back_off(stub, wire):
     clock = ManualClock()
-    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire, clock=clock)
+    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire)
     stub.gives(lambda: web.Response(status=429, headers={"Retry-After": "77"}), lambda: web.json_response(RESULTS))
-    task = asyncio.create_task(search(serper, seconds=1000))
+    task = asyncio.create_task(governed(serper, clock, 1000))
     async with asyncio.timeout(30):
         while not clock.sleeping:
             await asyncio.sleep(0.001)
@@ -145,8 +154,7 @@ async def test_other_refusals_and_redirects_are_final(serper, stub, status):
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"organic": {}}', b"\xff\xfe", b"[" * 100_000])
 async def test_garbage_is_a_failure_never_an_empty_result(stub, wire, body):
-    clock = ManualClock()
-    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire, clock=clock)
+    serper = SerperSearch(api_key=SecretStr(SECRET), base_url=stub.url, wire=wire)
     stub.gives(lambda: web.Response(body=body))
     with pytest.raises(BoundaryError) as caught:
         await serper.search("q", tenant_id="", timeout_seconds=0.4)
@@ -297,7 +305,7 @@ async def test_a_planted_secret_appears_nowhere(stub, wire, guard, caplog, failu
         await stub.server.close()
     key = SecretStr(SECRET)
     providers = [
-        SerperSearch(api_key=key, base_url=base, wire=wire, clock=ManualClock()),
+        SerperSearch(api_key=key, base_url=base, wire=wire),
         JinaPages(api_key=key, base_url=base, wire=wire, guard=guard),
         ScrapedoPages(api_key=key, base_url=base, wire=wire, guard=guard, reader=reader),
     ]

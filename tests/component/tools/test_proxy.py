@@ -16,7 +16,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
-from literesearcher.tools.port import ToolRequest
+from literesearcher.tools.port import Ask, ToolRequest
 
 PAGE = "Title: The page\n\n" + "Words of a page. " * 60
 NOT_READ = "\n\nSummary: \nThe webpage content could not be processed."
@@ -74,11 +74,11 @@ async def make(stub, other_stub, guard, extractor):
 
 
 def search(tools, *queries, **options):
-    return tools.call(ToolRequest("search", {"query": list(queries)}, **options))
+    return tools.call(ToolRequest("search", {"query": list(queries)}, Ask(**options)))
 
 
 def visit(tools, *urls, goal="g", **options):
-    return tools.call(ToolRequest("visit", {"url": list(urls), "goal": goal}, **options))
+    return tools.call(ToolRequest("visit", {"url": list(urls), "goal": goal}, Ask(**options)))
 
 
 def organic(*titles):

@@ -259,9 +259,9 @@ async def test_an_unreachable_proxy_is_tried_again_then_given_up(clock, lease):
     calls_ = ToolCalls(tools=tools, engine=Engine(), clock=clock, lease=lease())
     result = await patiently(calls_.call(VISIT, profile="training"), clock)
     assert (result.text, result.tokens, result.called) == ("text", None, True)
-    assert [request.profile for request in tools.requests] == ["training", "training"]
+    assert [request.ask.profile for request in tools.requests] == ["training", "training"]
     assert tools.requests[0].arguments == VISIT.arguments
-    assert (tools.requests[0].job_id, tools.requests[0].tenant_id) == ("job_1", "default")
+    assert (tools.requests[0].ask.job_id, tools.requests[0].ask.tenant_id) == ("job_1", "default")
 
     tools = Tools(*[UNREACHABLE] * 9)
     calls_ = ToolCalls(tools=tools, engine=Engine(), clock=clock, lease=lease())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from literesearcher.errors import BoundaryError
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.testing.manual_clock import ManualClock
 from literesearcher.tools.fetch_chain import FetchChain, is_chinese_host, is_mojibake
+from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.providers.port import FetchedPage
+from literesearcher.tools.port import Ask
+from literesearcher.tools.providers.port import BUSY, FetchedPage
 
 LONG = "A readable page. " * 40
 SHORT = "x" * 300
@@ -20,6 +23,7 @@ class Provider:
 
     def __init__(self, id: str, *acts: str | Exception, log: list[str] | None = None) -> None:
         self.id, self.cache_key, self.private = id, id, id == "local"
+        self.policy = BUSY
         self.acts = list(acts)
         self.log = log if log is not None else []
 
@@ -39,11 +43,13 @@ def chain_of(*providers: Provider) -> tuple[FetchChain, list[str]]:
     log: list[str] = []
     for provider in providers:
         provider.log = log
-    return FetchChain(providers, guard=Guard(), clock=ManualClock()), log
+    clock = ManualClock()
+    governor = Governor(clock=clock, metrics=ToolMetrics())
+    return FetchChain(providers, guard=Guard(), clock=clock, governor=governor), log
 
 
 async def fetched(chain: FetchChain, url: str = "https://a.example/"):
-    page, keep = await chain.fetch(url, tenant_id="", timeout_seconds=60)
+    page, keep = await chain.fetch(url, ask=Ask(), timeout_seconds=60, tally=Tally())
     return page.provider, page.text, keep
 
 

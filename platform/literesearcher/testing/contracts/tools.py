@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from literesearcher.testing.scripted_tools import World
-from literesearcher.tools.port import ToolRequest, ToolResult, Tools
+from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
 from literesearcher.tools.providers.port import SearchResult
 
 HEAPQ, BISECT = "pydoc:heapq.merge", "pydoc:bisect"
@@ -45,7 +45,7 @@ UNREACHABLE = (
 
 async def called(tools: Tools, name: str, **arguments: Any) -> ToolResult:
     """One call with these arguments."""
-    return await tools.call(ToolRequest(name, arguments, job_id="job_1", tenant_id="t", timeout_seconds=60.0))
+    return await tools.call(ToolRequest(name, arguments, Ask(job_id="job_1", tenant_id="t", timeout_seconds=60.0)))
 
 
 class ToolsContract:
@@ -68,7 +68,7 @@ class ToolsContract:
         assert [(item.ok, item.status) for item in result.items] == [(True, "none"), (True, "found"), (True, "none")]
 
     async def test_training_leaves_duplicates_out(self, tools: Tools) -> None:
-        request = ToolRequest("search", {"query": ["merge", "place"]}, profile="training", timeout_seconds=60.0)
+        request = ToolRequest("search", {"query": ["merge", "place"]}, Ask(profile="training", timeout_seconds=60.0))
         text = (await tools.call(request)).text
         first, _, second = text.partition("\n\n=======\n\n")
         assert first.endswith(f"2. [bisect 谁]({BISECT})\nfinds a place")

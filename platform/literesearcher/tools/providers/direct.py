@@ -15,7 +15,7 @@ from yarl import URL
 from literesearcher.errors import BoundaryError
 from literesearcher.tools.guard import Guard, RefusedTarget
 from literesearcher.tools.page_text import PageReader, kind_of
-from literesearcher.tools.providers.port import FetchedPage
+from literesearcher.tools.providers.port import BUSY, FetchedPage
 
 TRY_SECONDS = 30.0
 MAX_HOPS = 5
@@ -36,6 +36,7 @@ class DirectPages:
 
     id = "direct"
     private = False
+    policy = BUSY
     cache_key = "direct"
 
     def __init__(
@@ -70,7 +71,7 @@ class DirectPages:
                         media = ""
                     body = await self._body(response, media)
                 page = await self._reader.read(body, media, charset, url=str(target))
-                return FetchedPage(self.id, page.text, page.title)
+                return FetchedPage(self.id, page.text, page.title, url=str(target))
             failure = BoundaryError("the site redirects in circles", code="page_status")
         except TimeoutError:
             failure = BoundaryError("the site took too long", code="page_timeout", transient=True)

@@ -10,7 +10,7 @@ from yarl import URL
 
 from literesearcher.reading.charset import decode
 from literesearcher.tools.guard import Guard
-from literesearcher.tools.providers.port import FetchedPage
+from literesearcher.tools.providers.port import BUSY, FetchedPage
 from literesearcher.tools.providers.target import spelled
 from literesearcher.tools.providers.wire import Wire
 
@@ -22,6 +22,7 @@ class JinaPages:
 
     id = "jina"
     private = False
+    policy = BUSY
 
     def __init__(self, *, api_key: SecretStr | None, base_url: str, wire: Wire, guard: Guard) -> None:
         self._key = api_key

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.providers.port import FetchedPage, SearchAnswer, SearchResult
+from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
+from literesearcher.tools.providers.port import BUSY, FetchedPage, SearchAnswer, SearchResult
 
 LOOKUP_SCHEMES = ("pydoc:", "corpus:", "http://", "https://")
 """URLs that may be keys of stored pages."""
@@ -67,11 +68,14 @@ class LocalSearch:
     id = "local"
     cache_key = "local"
     private = True
+    policy = BUSY
 
     def __init__(self, corpus: Library) -> None:
         self._corpus = corpus
 
-    async def search(self, query: str, *, tenant_id: str, timeout_seconds: float) -> SearchAnswer:
+    async def search(
+        self, query: str, *, tenant_id: str, timeout_seconds: float, sources: SourcePolicy = ANY_SOURCE
+    ) -> SearchAnswer:
         """Best pages for the query."""
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -88,6 +92,7 @@ class LocalPages:
     id = "local"
     cache_key = "local"
     private = True
+    policy = BUSY
 
     def __init__(self, corpus: Library) -> None:
         self._corpus = corpus

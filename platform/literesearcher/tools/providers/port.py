@@ -7,7 +7,13 @@ Refuses to know: the model's texts, caches, retries of other providers, jobs. Ab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
+from literesearcher.timing.retry import RetryPolicy
+
+BUSY = RetryPolicy(tries=2, first_seconds=0.5, max_seconds=5.0)
+"""For page providers: a second call where the first found the provider busy or gone; the next provider waits."""
 
 
 class Provider(Protocol):
@@ -21,6 +27,11 @@ class Provider(Protocol):
     @property
     def cache_key(self) -> str:
         """What about its settings changes its answers; never a secret."""
+        ...
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How often one request is tried; `tools.governor` does so, a provider makes one try a call."""
         ...
 
     @property
@@ -50,11 +61,18 @@ class SearchAnswer:
 
 
 class SearchProvider(Provider, Protocol):
-    """A search engine. Raises `BoundaryError` with `transient` set rightly; retries inside are its published ones."""
+    """A search engine. Raises `BoundaryError` with `transient` set rightly; a spent quota is `provider_quota`, never an
+    empty answer."""
 
-    async def search(self, query: str, *, tenant_id: str, timeout_seconds: float) -> SearchAnswer:
-        """One query."""
+    async def search(
+        self, query: str, *, tenant_id: str, timeout_seconds: float, sources: SourcePolicy = ANY_SOURCE
+    ) -> SearchAnswer:
+        """One query, one try. What of `sources` the engine can narrow by itself it may; results are checked anyway."""
         ...
+
+
+PageKind = Literal["page", "paywall", "consent", "captcha", "script_only"]
+"""What a fetched body is: a page, or what stands in front of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,11 @@ class FetchedPage:
     text: str
     title: str | None = None
     whole: bool = False
+    url: str | None = None
+    """Where redirects led, None where nobody said."""
+    language: str | None = None
+    """ISO 639-1, as the page declares it."""
+    kind: PageKind = "page"
 
 
 class PageProvider(Provider, Protocol):

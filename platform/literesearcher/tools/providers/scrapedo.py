@@ -13,7 +13,7 @@ from yarl import URL
 
 from literesearcher.tools.guard import Guard
 from literesearcher.tools.page_text import PageReader
-from literesearcher.tools.providers.port import FetchedPage
+from literesearcher.tools.providers.port import BUSY, FetchedPage
 from literesearcher.tools.providers.target import spelled
 from literesearcher.tools.providers.wire import Wire
 
@@ -27,6 +27,7 @@ class ScrapedoPages:
 
     id = "scrapedo"
     private = False
+    policy = BUSY
 
     def __init__(self, *, api_key: SecretStr, base_url: str, wire: Wire, guard: Guard, reader: PageReader) -> None:
         self._key = api_key

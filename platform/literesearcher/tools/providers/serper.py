@@ -1,6 +1,7 @@
 """Google results through Serper: `POST {base}/search`.
 
-Owns: its request, the locale rule, its five tries, and reading its answer. Refuses to know: how results are rendered.
+Owns: its request, the locale rule, its five tries' waits, and reading its answer.
+Refuses to know: how results are rendered.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from yarl import URL
 
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.unicode_text import valid_unicode
-from literesearcher.timing.clock import Clock
-from literesearcher.timing.retry import RetryPolicy, retrying
+from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
+from literesearcher.timing.retry import RetryPolicy
 from literesearcher.tools.providers.port import SearchAnswer, SearchResult
 from literesearcher.tools.providers.wire import Wire
 
@@ -38,31 +39,27 @@ class SerperSearch:
 
     id = "serper"
     private = False
+    policy = POLICY
 
-    def __init__(self, *, api_key: SecretStr, base_url: str, wire: Wire, clock: Clock) -> None:
+    def __init__(self, *, api_key: SecretStr, base_url: str, wire: Wire) -> None:
         self._key = api_key
         self._url = URL(base_url.rstrip("/") + "/search")
         self._wire = wire
-        self._clock = clock
         self.cache_key = f"serper {base_url}"
 
-    async def search(self, query: str, *, tenant_id: str, timeout_seconds: float) -> SearchAnswer:
-        """One query with its tries inside `timeout_seconds`."""
-        body = orjson.dumps({"q": query} | locale_of(query))
-        deadline = self._clock.monotonic() + timeout_seconds
-
-        async def once() -> SearchAnswer:
-            answer = await self._wire.ask(
-                self.id,
-                "POST",
-                self._url,
-                headers={"X-API-KEY": self._key.get_secret_value(), "Content-Type": "application/json"},
-                body=body,
-                timeout_seconds=max(0.001, min(TRY_SECONDS, deadline - self._clock.monotonic())),
-            )
-            return _read(answer.body)
-
-        return await retrying(once, policy=POLICY, clock=self._clock, deadline=deadline)
+    async def search(
+        self, query: str, *, tenant_id: str, timeout_seconds: float, sources: SourcePolicy = ANY_SOURCE
+    ) -> SearchAnswer:
+        """One query, one try."""
+        answer = await self._wire.ask(
+            self.id,
+            "POST",
+            self._url,
+            headers={"X-API-KEY": self._key.get_secret_value(), "Content-Type": "application/json"},
+            body=orjson.dumps({"q": query} | locale_of(query)),
+            timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+        )
+        return _read(answer.body)
 
 
 def _read(body: bytes) -> SearchAnswer:
