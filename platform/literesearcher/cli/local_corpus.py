@@ -13,17 +13,19 @@ import click
 
 from literesearcher.cli.storage import prepare_data_dir
 from literesearcher.corpus.library import Library
+from literesearcher.corpus.manifest import build
+from literesearcher.errors import CallerError, ConfigurationError
 from literesearcher.settings.model import Settings
 
 
 def corpus_dir(settings: Settings) -> Path:
     """Where the corpora lie."""
-    return settings.data_dir / "corpus"
+    return settings.corpus.dir or settings.data_dir / "corpus"
 
 
 def open_library(settings: Settings) -> Library:
     """The corpora as a person keeps them."""
-    return Library(corpus_dir(settings))
+    return Library(corpus_dir(settings), read_only=settings.corpus.read_only)
 
 
 def uses_local(settings: Settings) -> bool:
@@ -32,14 +34,22 @@ def uses_local(settings: Settings) -> bool:
 
 
 def prepare_corpus(settings: Settings) -> None:
-    """Build the built-in corpus where it is used and missing. Takes seconds, once for a Python version."""
-    if not uses_local(settings):
+    """Build the built-in corpus where it is used and missing, and what a manifest lists. The first takes seconds, once
+    for a Python version. A process that only reads waits for nobody: it sees the corpus when its writer is done."""
+    if not uses_local(settings) or settings.corpus.read_only:
         return
     prepare_data_dir(settings)
     progress = CorpusProgress()
+    library = open_library(settings)
+    manifest = settings.corpus.manifest_file
     try:
-        if open_library(settings).ensure_pydoc(progress):
+        built = library.ensure_pydoc(progress)
+        if manifest is not None:
+            built = bool(build(library, manifest, progress).built) or built
+        if built:
             progress.done("the local corpus is ready")
+    except CallerError as error:
+        raise ConfigurationError(f"LITERESEARCHER_CORPUS__MANIFEST_FILE: {error.message}") from None
     finally:
         progress.close()
 

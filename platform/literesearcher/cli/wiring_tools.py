@@ -54,7 +54,7 @@ async def open_tools(
     """The tool proxy. `engine` is the main one, which reads pages unless the EXTRACTOR section names another."""
     corpus = None
     if uses_local(settings):
-        corpus = LocalCorpus(corpus_dir(settings))
+        corpus = LocalCorpus(corpus_dir(settings), read_only=settings.corpus.read_only)
         stack.push_async_callback(corpus.aclose)
     reader, kind = engine, settings.engine_kind
     if settings.extractor.kind is not None or settings.extractor.base_url is not None:

@@ -33,8 +33,8 @@ _HEAD_BOOST = 2.0
 class LocalCorpus:
     """Search and pages of the corpora under one directory, for the tenant asked for and what is public."""
 
-    def __init__(self, directory: Path) -> None:
-        self._storage = Storage(Path(directory))
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        self._storage = Storage(Path(directory), read_only=read_only)
 
     async def search(self, query: str, *, limit: int = 10, tenant_id: str | None = None) -> list[Hit]:
         """Best pages for the query, [] when nothing matches. `BoundaryError` `corpus_broken`, `corpus_format`."""

@@ -27,7 +27,7 @@ def pages(path: Path, name: str, report: AddReport) -> Iterator[Record]:
     """The pages under `path`, for the corpus `name`; what is left out goes to `report` as it is met."""
     if path.is_dir():
         root = path.resolve()
-        for file in _files(root, report):
+        for file in files(root, report):
             relative = file.relative_to(root).as_posix()
             yield from _file(file, valid_unicode(relative), f"corpus:{name}/{_quoted(relative)}", report, alone=False)
         return
@@ -40,7 +40,9 @@ def pages(path: Path, name: str, report: AddReport) -> Iterator[Record]:
     yield from _file(path, valid_unicode(path.name), f"corpus:{name}/{_quoted(path.name)}", report, alone=True)
 
 
-def _files(root: Path, report: AddReport) -> Iterator[Path]:
+def files(root: Path, report: AddReport) -> Iterator[Path]:
+    """The files of a folder that are read, in a fixed order; what is left out goes to the report."""
+
     def failed(error: OSError) -> None:
         report.skipped.append(
             Skipped(valid_unicode(str(error.filename)), f"the folder cannot be read ({error.strerror})")

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from literesearcher.corpus import ingestion
 from literesearcher.corpus.pydoc import build as pydoc_build
-from literesearcher.corpus.records import PUBLIC, PYDOC, AddReport, CorpusInfo
+from literesearcher.corpus.records import PUBLIC, PYDOC, AddReport, BuildReport, CorpusInfo, Listed
 from literesearcher.corpus.schema import scope_of, scopes_of
 from literesearcher.corpus.storage import Storage
+from literesearcher.corpus.writing import Writing
 from literesearcher.errors import BoundaryError, CallerError, NotFound
 from literesearcher.reading.unicode_text import valid_unicode
 
@@ -26,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _REPORT_EVERY = 200
+_LISTED = "manifest "
+"""How the version of a corpus begins that a manifest put in; the digest of its files and its tenant follow."""
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -37,10 +42,15 @@ class Library:
     `corpus_unwritable` (`BoundaryError`) and `CallerError` on a bad name or path."""
 
     def __init__(
-        self, directory: Path, *, wait_seconds: float = 60.0, now: Callable[[], datetime] | None = None
+        self,
+        directory: Path,
+        *,
+        wait_seconds: float = 60.0,
+        now: Callable[[], datetime] | None = None,
+        read_only: bool = False,
     ) -> None:
         self.directory = Path(directory)
-        self._storage = Storage(self.directory)
+        self._storage = Storage(self.directory, read_only=read_only)
         self._wait_seconds = wait_seconds
         self._now = now or (lambda: datetime.now(UTC))
 
@@ -75,27 +85,17 @@ class Library:
     def add(
         self, path: Path, name: str | None = None, *, tenant_id: str | None = None, progress: Progress | None = None
     ) -> AddReport:
-        """Put a file or folder in, under `name` (default: from the path). Adding the same path again replaces it.
+        """Put a file or folder in, under `name` (default: from the path), for the tenant, or for every one (`*`).
+
+        Adding the same path again replaces it.
 
         Nothing is seen of it before all of it is in. Raises `CallerError` where no page was found at all.
         """
         path, tell = Path(path), progress or _silent
-        name = _checked(name if name is not None else default_name(path))
+        name = checked_name(name if name is not None else default_name(path))
         scope = scope_of(tenant_id)
-        report = AddReport(name=name)
-        source = sha256("\0".join((scope, name, str(path.resolve()))).encode("utf-8", "surrogateescape")).hexdigest()
-        with self._storage.write(
-            wait_seconds=self._wait_seconds, on_wait=lambda: tell("waiting for another process that writes", 0, 0)
-        ) as writing:
-            writing.remove_source(source)
-            for record in ingestion.pages(path, name, report):
-                writing.add(record, scope=scope, corpus=name, source=source)
-                report.pages += 1
-                report.characters += len(record.text)
-                if report.pages % _REPORT_EVERY == 0:
-                    tell("adding pages", report.pages, 0)
-            if not report.pages:
-                raise _nothing(path, report)
+        with self._writing(tell) as writing:
+            report = self._put(writing, path, name, scope, tell)
             old = next((info for info in self._storage.infos([scope]) if info.name == name), CorpusInfo(name))
             shown = valid_unicode(str(path.resolve()))
             info = CorpusInfo(name, 0, list(dict.fromkeys([*old.sources, shown])), self._stamp())
@@ -103,19 +103,73 @@ class Library:
         report.total_pages = self._storage.count(scope, name)
         return report
 
+    def keep_listed(self, wanted: Sequence[Listed], progress: Progress | None = None) -> BuildReport:
+        """Make the corpora that manifests put in be these, in one commit; those added by hand are let be.
+
+        `CallerError` where an entry holds no page, or has the name of one that was added by hand: nothing is changed.
+        """
+        tell, done = progress or _silent, BuildReport()
+        versions = {(entry.tenant, entry.name): f"{_LISTED}{entry.digest} {entry.tenant}" for entry in wanted}
+        with self._writing(tell) as writing:
+            there = [info for info in self._storage.infos(None) if info.version.startswith(_LISTED)]
+            for info in there:
+                tenant = info.version.removeprefix(_LISTED).partition(" ")[2]
+                if (tenant, info.name) not in versions:
+                    writing.remove_corpus(scope=scope_of(tenant), corpus=info.name)
+                    done.removed.append(info.name)
+            for index, entry in enumerate(wanted):
+                scope, version = scope_of(entry.tenant), versions[entry.tenant, entry.name]
+                old = next((info for info in self._storage.infos([scope]) if info.name == entry.name), None)
+                if old is not None and old.version == version:
+                    done.kept.append(entry.name)
+                    continue
+                if old is not None and not old.version.startswith(_LISTED):
+                    raise CallerError(
+                        f"a corpus named {entry.name} was added by hand: remove it with `literesearcher corpus remove "
+                        f"{entry.name}` or give the entry another name",
+                        field=f"corpora.{index}.name",
+                    )
+                writing.remove_corpus(scope=scope, corpus=entry.name)
+                report = self._put(writing, entry.path, entry.name, scope, tell)
+                report.total_pages = report.pages
+                done.built.append(report)
+                shown = valid_unicode(str(entry.path.resolve()))
+                writing.put_info(CorpusInfo(entry.name, 0, [shown], self._stamp(), version), scope=scope)
+        return done
+
+    @contextmanager
+    def _writing(self, tell: Progress) -> Iterator[Writing]:
+        with self._storage.write(
+            wait_seconds=self._wait_seconds, on_wait=lambda: tell("waiting for another process that writes", 0, 0)
+        ) as writing:
+            yield writing
+
+    def _put(self, writing: Writing, path: Path, name: str, scope: str, tell: Progress) -> AddReport:
+        report = AddReport(name=name)
+        source = sha256("\0".join((scope, name, str(path.resolve()))).encode("utf-8", "surrogateescape")).hexdigest()
+        writing.remove_source(source)
+        for record in ingestion.pages(path, name, report):
+            writing.add(record, scope=scope, corpus=name, source=source)
+            report.pages += 1
+            report.characters += len(record.text)
+            if report.pages % _REPORT_EVERY == 0:
+                tell("adding pages", report.pages, 0)
+        if not report.pages:
+            raise _nothing(path, report)
+        return report
+
     def names(self, *, tenant_id: str | None = None) -> list[CorpusInfo]:
-        """The tenant's corpora and the built-in one, by name, with the pages that each holds now."""
+        """The tenant's corpora and the public ones, by name, with the pages that each holds now."""
         found = []
-        for info in self._storage.infos(scopes_of(tenant_id)):
-            scope = PUBLIC if info.name == PYDOC else scope_of(tenant_id)
-            found.append(
-                CorpusInfo(info.name, self._storage.count(scope, info.name), info.sources, info.added_at, info.version)
-            )
-        return found
+        for scope in dict.fromkeys(scopes_of(tenant_id)):
+            for info in self._storage.infos([scope]):
+                pages = self._storage.count(scope, info.name)
+                found.append(replace(info, pages=pages, public=scope == PUBLIC))
+        return sorted(found, key=lambda info: (info.name, info.public))
 
     def remove(self, name: str, *, tenant_id: str | None = None) -> int:
         """Take a corpus out; how many pages went. `NotFound` where the tenant has none of that name."""
-        name, scope = _checked(name), scope_of(tenant_id)
+        name, scope = checked_name(name), scope_of(tenant_id)
         if not any(info.name == name for info in self._storage.infos([scope])):
             raise NotFound(f"there is no corpus named {name}", field="name")
         pages = self._storage.count(scope, name)
@@ -155,7 +209,8 @@ def default_name(path: Path) -> str:
     return name if name and name != PYDOC else "files"
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name, or a `CallerError` that says what one is."""
     if not _NAME.fullmatch(name):
         raise CallerError(
             "a corpus name is 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit", field="name"

@@ -6,10 +6,11 @@ Refuses to know: files, the index. Neighbours: `corpus.library` hands them to th
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 PUBLIC = "*"
-"""The scope that every tenant reads: the built-in corpus."""
+"""The scope that every tenant reads: the built-in corpus, and what was added for everybody."""
 PYDOC = "pydoc"
 """Name of the built-in corpus."""
 
@@ -31,17 +32,23 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:
-    """A corpus as listed. `added_at`: ISO 8601, UTC. `version`: what it was built from, for the built-in one."""
+    """A corpus as listed. `added_at`: ISO 8601, UTC. `version`: what it was built from, for the built-in one and those
+    of a manifest. `public`: every tenant reads it."""
 
     name: str
     pages: int = 0
     sources: list[str] = field(default_factory=list)
     added_at: str = ""
     version: str = ""
+    public: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Its JSON form."""
         return asdict(self)
+
+    def stored(self) -> dict[str, Any]:
+        """What the index holds of it; whom it belongs to is said by where it lies."""
+        return {name: value for name, value in asdict(self).items() if name != "public"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +89,23 @@ class AddReport:
         self.broken_lines += 1
         if len(self.broken) < 10:
             self.broken.append(BrokenLine(path, line, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A corpus as a manifest lists it. `digest`: SHA-256 hex over the names and contents of its files."""
+
+    name: str
+    path: Path
+    tenant: str
+    digest: str
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What a manifest changed: reports of corpora that were read, names of those that were as it says already, and of
+    those that it does not list any more."""
+
+    built: list[AddReport] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)

@@ -102,8 +102,8 @@ def scopes_of(tenant_id: str | None) -> list[str]:
 
 
 def scope_of(tenant_id: str | None) -> str:
-    """The scope that a tenant writes to; `default` is the tenant of a platform without keys."""
-    return f"t:{tenant_id or 'default'}"
+    """The scope that a tenant writes to: `default` is the tenant of a platform without keys, `*` is everybody."""
+    return PUBLIC if tenant_id == PUBLIC else f"t:{tenant_id or 'default'}"
 
 
 def apart(text: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import tantivy
 
 from literesearcher.corpus import schema
+from literesearcher.corpus.borrowed_view import BorrowedView, may_write
 from literesearcher.corpus.boundary import guarded
 from literesearcher.corpus.records import CorpusInfo
 from literesearcher.corpus.writing import Writing
@@ -25,17 +26,21 @@ from literesearcher.errors import BoundaryError
 _HEAP_BYTES = 64_000_000
 """Memory of the writer before it flushes a segment; tantivy's least is 15 MB."""
 _LOOK_SECONDS = 0.1
+_LOOKS = 5
+"""How often a view of an index that is being written is tried."""
 
 
 class Storage:
     """The index under one directory. Threads may read at once; `write` admits one at a time."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.directory = directory
+        self._read_only = read_only
         self.schema = schema.build()
         self.analyzer = schema.analyzer()
         self._index_dir = directory / "index"
         self._format_file = directory / "format.json"
+        self._view: BorrowedView | None = None
         self._index: tantivy.Index | None = None
         self._stamp: tuple[int, int, int] | None = None
         self._lock = threading.Lock()
@@ -51,12 +56,32 @@ class Storage:
                     raise ValueError("its meta.json is missing") from None
                 return None
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if self._index is None:
-                self._index = self._open()
-            elif stamp != self._stamp:
-                self._index.reload()
+            if self._index is None or stamp != self._stamp:
+                self._index = self._shown(self._index)
             self._stamp = stamp
             return self._index.searcher()
+
+    def _shown(self, index: tantivy.Index | None) -> tantivy.Index:
+        """The index as of its last commit."""
+        if not self._read_only and may_write(self._index_dir):
+            if index is None:
+                return self._open(self._index_dir)
+            index.reload()
+            return index
+        if self._view is None:
+            self._view = BorrowedView(self._index_dir)
+        for look in range(_LOOKS):
+            try:
+                self._view.refresh()
+                if index is None:
+                    return self._open(self._view.directory)
+                index.reload()
+                return index
+            except (OSError, ValueError):
+                # The writer may have cleared a file away between its commit and our look.
+                if look == _LOOKS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     @contextmanager
     def write(self, *, wait_seconds: float = 60.0, on_wait: Callable[[], None] | None = None) -> Iterator[Writing]:
@@ -65,6 +90,12 @@ class Storage:
         Another writer is waited for; `on_wait` is told once. After `wait_seconds`: `BoundaryError` `corpus_busy`
         (transient). A full disk: `corpus_full`. A missing permission or another failed write: `corpus_unwritable`.
         """
+        if self._read_only:
+            raise BoundaryError(
+                f"this process may not write the corpus in {self.directory} (LITERESEARCHER_CORPUS__READ_ONLY): change "
+                "it where its writer runs",
+                code="corpus_unwritable",
+            )
         with self.guarded():
             self._index_dir.mkdir(parents=True, exist_ok=True)
             index = self._open_or_create()
@@ -73,6 +104,7 @@ class Storage:
             yield Writing(writer, self._guarded_writing)
             with self._guarded_writing():
                 writer.commit()
+                self._let_others_read()
         except BaseException:
             with suppress(BoundaryError), self._guarded_writing():
                 writer.rollback()
@@ -106,12 +138,21 @@ class Storage:
             transient=True,
         )
 
-    def infos(self, scopes: list[str]) -> list[CorpusInfo]:
-        """The corpora of these scopes, by name."""
+    def _let_others_read(self) -> None:
+        """tantivy makes some files for their owner only; readers on the same volume may run as somebody else."""
+        mode = self._format_file.stat().st_mode & 0o777
+        for name in ("meta.json", ".managed.json"):
+            with suppress(FileNotFoundError):
+                (self._index_dir / name).chmod(mode)
+
+    def infos(self, scopes: list[str] | None) -> list[CorpusInfo]:
+        """The corpora of these scopes, by name; None: of all."""
         searcher = self.searcher()
         if searcher is None:
             return []
-        query = self._both(self._term("kind", "info"), tantivy.Query.term_set_query(self.schema, "scope", scopes))
+        query = self._term("kind", "info")
+        if scopes is not None:
+            query = self._both(query, tantivy.Query.term_set_query(self.schema, "scope", scopes))
         with self.guarded():
             hits = searcher.search(query, 10_000, count=False).hits
             found = [CorpusInfo(**json.loads(searcher.doc(address).get_first("text") or b"{}")) for _, address in hits]
@@ -131,6 +172,9 @@ class Storage:
         with self._lock:
             self._index = None
             self._stamp = None
+            if self._view is not None:
+                self._view.close()
+                self._view = None
 
     def guarded(self) -> AbstractContextManager[None]:
         """The border to the index on this directory."""
@@ -146,9 +190,9 @@ class Storage:
     def _both(one: tantivy.Query, other: tantivy.Query) -> tantivy.Query:
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, one), (tantivy.Occur.Must, other)])
 
-    def _open(self) -> tantivy.Index:
+    def _open(self, directory: Path) -> tantivy.Index:
         self._check_format()
-        index = tantivy.Index.open(str(self._index_dir))
+        index = tantivy.Index.open(str(directory))
         schema.register(index)
         index.config_reader("manual")
         index.reload()
@@ -156,7 +200,7 @@ class Storage:
 
     def _open_or_create(self) -> tantivy.Index:
         if tantivy.Index.exists(str(self._index_dir)):
-            return self._open()
+            return self._open(self._index_dir)
         beside = self._format_file.with_suffix(f".{os.getpid()}")
         beside.write_text(json.dumps({"schema": schema.SCHEMA}), encoding="utf-8")
         beside.replace(self._format_file)

@@ -39,7 +39,7 @@ class Writing:
             ("corpus", schema.corpus_key(scope, info.name)),
         ):
             made.add_text(name, value)
-        made.add_bytes("text", json.dumps(info.as_dict()).encode())
+        made.add_bytes("text", json.dumps(info.stored()).encode())
         with self._guarded():
             self._writer.delete_documents_by_term("key", key)
             self._writer.add_document(made)

@@ -71,7 +71,7 @@ def _value(setting: Setting, value: str, spoken: str) -> Any:
         return _json_object(value, spoken)
     if setting.field == "base_url" or (setting.section, setting.field) == ("tools", "url"):
         return _base_url(value, spoken, setting)
-    if setting.field.endswith(("_dir", "_file")):
+    if setting.field == "dir" or setting.field.endswith(("_dir", "_file")):
         return Path(value).expanduser()
     return value
 

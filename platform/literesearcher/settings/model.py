@@ -12,6 +12,7 @@ from pydantic import Field
 from literesearcher.settings.sections import (
     BraveSection,
     BudgetsSection,
+    CorpusSection,
     DirectSection,
     EngineSection,
     FirecrawlSection,
@@ -51,6 +52,7 @@ class Settings(Section):
     jina: JinaSection = JinaSection()
     scrapedo: ScrapedoSection = ScrapedoSection()
     firecrawl: FirecrawlSection = FirecrawlSection()
+    corpus: CorpusSection = CorpusSection()
     budgets: BudgetsSection = BudgetsSection()
     metrics: MetricsSection = MetricsSection()
     research: ResearchSection = ResearchSection()

@@ -178,6 +178,14 @@ class ScrapedoSection(ProviderSection):
     base_url: str | None = Field("https://api.scrape.do", description="Pages are `GET {base}/?token=…&url=…`.")
 
 
+class CorpusSection(Section):
+    """The local corpus: one directory, however many processes read it."""
+
+    dir: Path | None = Field(None, description="Where it lies; default: `corpus` under the data directory.")
+    read_only: bool = Field(False, description="Read it only: another process, or an image, builds and changes it.")
+    manifest_file: Path | None = Field(None, description="JSON list of the corpora that there are; built at the start.")
+
+
 class TenantBudget(Section):
     """What a tenant may spend on tools in a day (UTC). None: no limit."""
 
