@@ -7,15 +7,16 @@ exception; the rest is asked all the same.
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from literesearcher.cli.local_corpus import open_library, prepare_corpus, uses_local
 from literesearcher.cli.session import TENANT
@@ -50,8 +51,15 @@ def configured(settings: Settings) -> list[tuple[str, str]]:
         value = getattr(place, setting.field)
         if value == setting.info.get_default(call_default_factory=True):
             continue
-        shown.append((name, "****" if isinstance(value, SecretStr) else _masked(str(value))))
+        shown.append((name, "****" if isinstance(value, SecretStr) else _masked(_typed(value))))
     return shown
+
+
+def _typed(value: Any) -> str:
+    """As one would type it."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, default=str) if isinstance(value, list | dict | bool) else str(value)
 
 
 def _masked(value: str) -> str:
@@ -83,6 +91,7 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
         ("corpus", _corpus, "docs/reference/corpus.md has what each code means"),
         ("keys", _keys, "see `literesearcher keys --help`"),
     ]
+    said: dict[str, str] = {}
     for subject, ask, way_out in asked:
         try:
             async with asyncio.timeout(ANSWER_SECONDS if subject != "corpus" else None):
@@ -91,7 +100,10 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(subject, "broken", f"no answer within {ANSWER_SECONDS} s", way_out)
         except LiteResearcherError as error:
             told = f"{error.message} ({error.code})" if isinstance(error, BoundaryError) else error.message
-            yield Finding(subject, "broken", told, way_out)
+            first = said.setdefault(told, subject)
+            if first != subject:
+                told = f"cannot be looked up: {first} is broken (see above)"
+            yield Finding(subject, "broken", told, way_out if first == subject else None)
 
 
 async def _data(settings: Settings) -> Finding:

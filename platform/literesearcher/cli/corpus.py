@@ -75,9 +75,10 @@ def _tell(report: AddReport) -> None:
             click.echo(f"  {one_line(broken.path)} line {broken.line}: {one_line(broken.reason, 200)}", err=True)
         if report.broken_lines > len(report.broken):
             click.echo(f"  and {report.broken_lines - len(report.broken):,} more", err=True)
-    if report.skipped:
-        click.echo(f"{plural(len(report.skipped), 'file')} left out:", err=True)
-        for skipped in report.skipped:
+    for files, what in ((report.partial, "read in part"), (report.skipped, "left out")):
+        if files:
+            click.echo(f"{plural(len(files), 'file')} {what}:", err=True)
+        for skipped in files:
             click.echo(f"  {one_line(skipped.path)}: {one_line(skipped.reason, 200)}", err=True)
 
 

@@ -62,6 +62,7 @@ def read_question(question: str | None, question_env: str | None) -> str:
     if question_env is not None:
         question = os.environ.get(question_env, "")
         if not question.strip():
+            click.echo(f"no question given; for example: {DEFAULT_QUESTION}", err=True)
             return DEFAULT_QUESTION
     elif question == "-":
         raw = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)

@@ -98,6 +98,7 @@ def _file(file: Path, shown: str, url: str, report: AddReport, *, alone: bool) -
 
 
 def _records(file: Path, shown: str, url: str, report: AddReport) -> Iterator[Record]:
+    given = 0
     try:
         for number, line in record_files.lines(file):
             if line is None:
@@ -108,9 +109,10 @@ def _records(file: Path, shown: str, url: str, report: AddReport) -> Iterator[Re
             except ValueError as error:
                 report.break_line(shown, number, str(error))
             else:
+                given += 1
                 yield _cut(found, report)
     except record_files.BrokenFile as error:
-        report.skipped.append(Skipped(shown, str(error)))
+        (report.partial if given else report.skipped).append(Skipped(shown, str(error)))
 
 
 def _cut(record: Record, report: AddReport) -> Record:

@@ -83,6 +83,8 @@ class AddReport:
     broken_lines: int = 0
     broken: list[BrokenLine] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    partial: list[Skipped] = field(default_factory=list)
+    """Files of which only the beginning could be read; their pages are in."""
 
     def break_line(self, path: str, line: int, reason: str) -> None:
         """Count a broken line; name it where it is among the first ten."""
