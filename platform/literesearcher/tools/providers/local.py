@@ -85,6 +85,10 @@ class LocalSearch:
         results = tuple(SearchResult(hit.title, hit.url, hit.snippet or None) for hit in hits)
         return SearchAnswer(self.id, results, listed=bool(results))
 
+    def locale(self, query: str) -> str:
+        """One corpus, wherever it is asked from."""
+        return ""
+
 
 class LocalPages:
     """Pages of the corpus by URL."""

@@ -67,7 +67,15 @@ class SearchProvider(Provider, Protocol):
     async def search(
         self, query: str, *, tenant_id: str, timeout_seconds: float, sources: SourcePolicy = ANY_SOURCE
     ) -> SearchAnswer:
-        """One query, one try. What of `sources` the engine can narrow by itself it may; results are checked anyway."""
+        """One query, one try.
+
+        What of `sources` the engine can narrow by itself it narrows, so that `sources` belongs to a cache key; results
+        are checked anyway. Without sources the request is the one that it always was, to the byte.
+        """
+        ...
+
+    def locale(self, query: str) -> str:
+        """From where and in which language the engine is asked: what a cache key needs to know of it, "" for none."""
         ...
 
 

@@ -61,6 +61,11 @@ class SerperSearch:
         )
         return _read(answer.body)
 
+    def locale(self, query: str) -> str:
+        """`cn zh-cn` or `us en`."""
+        place = locale_of(query)
+        return f"{place['gl']} {place['hl']}"
+
 
 def _read(body: bytes) -> SearchAnswer:
     try:
