@@ -16,6 +16,7 @@ from literesearcher.engine.extractive_plan import Finish, Plan, Search, Visit, g
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError
 from literesearcher.research.messages import Message, Usage
+from literesearcher.research.outside_text import restored
 from literesearcher.research.parsing import parse_turn
 from literesearcher.research.passages import best_sentences, extract, shorten
 from literesearcher.research.prompts import EXTRACTOR
@@ -76,9 +77,9 @@ def _tokens(text: str) -> int:
 
 def _written(request: GenerationRequest) -> tuple[str, str]:
     if request.purpose == "compress":
-        return _sentence(request.messages[-1].content if request.messages else ""), "stop"
+        return _sentence(request.messages[-1].received if request.messages else ""), "stop"
     if request.purpose == "extract":
-        return _extraction("\n\n".join(message.content for message in request.messages)), "stop"
+        return _extraction("\n\n".join(restored(message.content) for message in request.messages)), "stop"
     reading = extractive_reading.read(request.messages)
     return _turn(plan(reading, last=request.purpose == "context_answer"))
 

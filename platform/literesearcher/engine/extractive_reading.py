@@ -67,7 +67,7 @@ def read(messages: Sequence[Message]) -> Reading:
     start = 0
     for index, message in enumerate(messages):
         if message.role == "user" and not message.content.lstrip().startswith(_OPEN):
-            start, reading.question = index, message.content
+            start, reading.question = index, message.received
     reading.question, _, reading.memory = reading.question.partition(_MEMORY)
     for message in messages[:start]:
         if message.role == "assistant":
@@ -77,7 +77,7 @@ def read(messages: Sequence[Message]) -> Reading:
         if message.role == "assistant":
             call_name = _called(message.content, reading)
         elif message.role == "user":
-            _result(_inside(message.content), call_name, reading)
+            _result(_inside(message.received), call_name, reading)
     return reading
 
 

@@ -38,7 +38,7 @@ def can_go_on(state: State) -> bool:
 def answer_request(state: State, budget: int) -> AnswerRequest | None:
     """The request to answer now; `budget` is the tokens that it may have where a choice is left. None where nothing
     was read that could be answered from, or nothing more can be left out."""
-    request = tool_message(ANSWER_NOW)
+    request = tool_message(ANSWER_NOW, own=True)
     added = estimated_tokens(request.content)
     steps = (len(state.messages) - state.opening) // 2
     if steps == 0:
@@ -59,7 +59,8 @@ def _from_memory(state: State, request: Message, budget: int) -> AnswerRequest |
         return None
     *before, question = first_messages(state.created)
     while True:
-        messages = (*before, memory.with_memory(question, state.sentences[-kept:]), request)
+        notes = memory.with_memory(question, state.sentences[-kept:], state.created.tools.fidelity)
+        messages = (*before, notes, request)
         tokens = _estimated(messages)
         if kept == 1 or tokens <= budget:
             return AnswerRequest(messages, tokens)

@@ -104,7 +104,12 @@ def _generate(state: State) -> Generate:
         return _command(state, "turn", state.messages, room, state.prompt_tokens)
     if context_limit.compresses(state):
         step = memory.steps(state.messages, state.opening)[len(state.fresh_sentences)]
-        messages = memory.request(state.created.input, step, characters=max(2_000, min(24_000, context // 4)))
+        messages = memory.request(
+            state.created.input,
+            step,
+            characters=max(2_000, min(24_000, context // 4)),
+            fidelity=state.created.tools.fidelity,
+        )
         tokens = sum(estimated_tokens(message.content) for message in messages)
         return _command(state, "compress", messages, memory.STEP_TOKENS, tokens)
     request = context_limit.answer_request(state, context - RESERVE_TOKENS - LEAST_NEW_TOKENS)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 
 from literesearcher.research.messages import Message
+from literesearcher.research.outside_text import Outside, user_message
 from literesearcher.research.parsing import ParsedTurn, parse_turn
+from literesearcher.research.tool_options import Fidelity
 
 SENTENCE_CHARACTERS = 500
 STEP_TOKENS = 2_048
@@ -29,17 +31,24 @@ def steps(messages: tuple[Message, ...], opening: int) -> list[tuple[Message, Me
     return [(later[at], later[at + 1] if at + 1 < len(later) else None) for at in range(0, len(later), 2)]
 
 
-def request(question: str, step: tuple[Message, Message | None], characters: int) -> tuple[Message, ...]:
+def request(
+    question: str, step: tuple[Message, Message | None], characters: int, fidelity: Fidelity = "published"
+) -> tuple[Message, ...]:
     """The prompt that makes one step a sentence; each of its parts is cut to `characters`."""
     turn, result = step
-    came_back = result.content[:characters] if result is not None else ""
-    return (
-        Message("system", _REQUEST),
-        Message(
-            "user",
-            f"Question:\n{question[:characters]}\n\nDone:\n{turn.content[-characters:]}\n\nCame back:\n{came_back}",
-        ),
-    )
+    came_back = _first(result, characters) if result is not None else []
+    done = f"Question:\n{question[:characters]}\n\nDone:\n{turn.content[-characters:]}\n\nCame back:\n"
+    return Message("system", _REQUEST), user_message((done, *came_back), fidelity)
+
+
+def _first(result: Message, characters: int) -> list[str | Outside]:
+    """The parts of a result, cut."""
+    parts: list[str | Outside] = []
+    for text, outside in result.parts:
+        kept = text[:characters]
+        characters -= len(kept)
+        parts.append(Outside(kept) if outside else kept)
+    return parts
 
 
 def sentence(written: ParsedTurn, step: tuple[Message, Message | None]) -> str:
@@ -53,7 +62,10 @@ def sentence(written: ParsedTurn, step: tuple[Message, Message | None]) -> str:
     return f"A call of {call.name} with {call.arguments} gave nothing that was kept."[:SENTENCE_CHARACTERS]
 
 
-def with_memory(question: Message, sentences: tuple[str, ...]) -> Message:
-    """The question, followed by what earlier steps found."""
-    notes = "\n".join(f"{number}. {text}" for number, text in enumerate(sentences, 1))
-    return Message("user", f"{question.content}\n\nWhat earlier steps of this research found:\n{notes}")
+def with_memory(question: Message, sentences: tuple[str, ...], fidelity: Fidelity) -> Message:
+    """The question, followed by what earlier steps found. The sentences stand on what pages said."""
+    head = f"{question.content}\n\nWhat earlier steps of this research found:"
+    lines: list[str | Outside] = [head]
+    for number, text in enumerate(sentences, 1):
+        lines += [f"\n{number}. ", Outside(text)]
+    return user_message(lines, fidelity)

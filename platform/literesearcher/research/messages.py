@@ -5,6 +5,7 @@ Owns: what a message is and its JSON form on an OpenAI-style wire. Refuses to kn
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -19,12 +20,37 @@ AtContextLimit = Literal["answer", "compress"]
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a conversation, its content kept as generated or received."""
+    """One message of a conversation. `content` is what a model that takes text reads: as generated, and with text from
+    outside spelled so that it closes no frame and opens none (`outside_text`)."""
 
     role: Role
     content: str
     opened_thought: bool | None = field(default=None, compare=False)
     """Assistant: True where its prompt ended in `<think>\\n`, which `content` therefore lacks; None where unknown."""
+    token_ids: str | None = field(default=None, compare=False)
+    """Assistant: the generated token ids as the server gave them (little-endian uint32, base64)."""
+    outside: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    """From where to where `received` came from outside, in order."""
+    unescaped: str | None = field(default=None, compare=False)
+    """The content with the outside text as it was received, None where that is the same."""
+
+    @property
+    def received(self) -> str:
+        """The content as it was received: for renderers of token ids and for programs, never for a model's text."""
+        return self.content if self.unescaped is None else self.unescaped
+
+    @property
+    def parts(self) -> Iterator[tuple[str, bool]]:
+        """(text, whether it came from outside) of `received`, in order."""
+        at = 0
+        for start, end in self.outside:
+            if at < start:
+                yield self.received[at:start], False
+            if start < end:
+                yield self.received[start:end], True
+            at = end
+        if at < len(self.received):
+            yield self.received[at:], False
 
     @cached_property
     def wire(self) -> bytes:

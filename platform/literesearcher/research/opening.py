@@ -5,10 +5,12 @@ Owns: the three question forms, the request to answer at the context limit, repl
 
 from __future__ import annotations
 
-from literesearcher.research.events import JobCreated
+from literesearcher.research.events import JobCreated, ToolCompleted
 from literesearcher.research.messages import Message, QuestionForm
+from literesearcher.research.outside_text import Outside, user_message
+from literesearcher.research.parsing import RESPONSE, RESPONSE_END
 from literesearcher.research.prompts import with_date
-from literesearcher.research.rendering import neutral
+from literesearcher.research.tool_options import Fidelity
 
 INVALID_CALL = "Error: Invalid tool call JSON."
 """As published."""
@@ -39,7 +41,15 @@ def first_messages(created: JobCreated) -> tuple[Message, ...]:
     return (system, *conversation, Message("user", prefix + last["content"]))
 
 
-def tool_message(text: str) -> Message:
-    """A tool's result as the model reads it. A page cannot speak as the system, also where a server renders messages:
-    control tokens in it are made text."""
-    return Message("user", f"<tool_response>\n{neutral(text)}\n</tool_response>")
+def tool_message(text: str, fidelity: Fidelity = "published", *, own: bool = False) -> Message:
+    """A tool's result as the model reads it, inside the one frame that nothing in it can close or open.
+
+    `own`: the text is the machine's, tags and all, and names nothing that came from outside.
+    """
+    inside = text if own else Outside(text)
+    return user_message((f"{RESPONSE}\n", inside, f"\n{RESPONSE_END}"), fidelity)
+
+
+def is_own(event: ToolCompleted) -> bool:
+    """The text is one of the machine's replies that name nothing; they carry no tool's name."""
+    return not event.called and not event.name

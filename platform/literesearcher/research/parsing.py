@@ -15,7 +15,7 @@ from literesearcher.research.messages import ToolCall
 THINK, THINK_END = "<think>", "</think>"
 CALL, CALL_END = "<tool_call>", "</tool_call>"
 ANSWER, ANSWER_END = "<answer>", "</answer>"
-RESPONSE = "<tool_response>"
+RESPONSE, RESPONSE_END = "<tool_response>", "</tool_response>"
 _TAG = re.compile(f"{THINK}|{CALL}|{ANSWER}|{RESPONSE}")
 _CALL_BOUND = re.compile(rf"{RESPONSE}|\n[ \t]*+<(?:think|tool_call|answer)>")
 _ANSWER_BOUND = re.compile(rf"{RESPONSE}|\n[ \t]*+<(?:think|tool_call)>")

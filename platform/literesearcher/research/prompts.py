@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+from literesearcher.research.outside_text import escaped
+
 DATE_LINE = "Current date: "
 """The system prompt's last line; the date follows it (YYYY-MM-DD)."""
 
@@ -91,7 +93,9 @@ class Prompts:
         }
 
     def render_extractor(self, page: str, goal: str) -> str:
-        """The extractor's request. Replaced literally and once each: a page may hold braces and the markers."""
+        """The extractor's request. Replaced literally and once each: a page may hold braces and the markers. Neither
+        page nor goal can speak as the system or as the model."""
+        page, goal = escaped(page), escaped(goal)
         before, found, after = self.extractor.partition("{webpage_content}")
         if not found:
             return before.replace("{goal}", goal)

@@ -1,22 +1,16 @@
 """ChatML as an append-only text: what is sent at turn n + 1 starts with what was sent and generated at turn n.
 
-Owns: the rendering for `/v1/completions` and for token histories. Refuses to know: tokenizers, engines.
+Owns: the rendering for `/v1/completions`. Refuses to know: tokenizers, engines, what in a message came from outside
+(its `content` is safe as text already).
 Both openings of an assistant turn are met: with `<think>\\n` (the checkpoint's template) and without.
 """
 
 from __future__ import annotations
 
-import re
-
 from literesearcher.research.messages import Message
+from literesearcher.research.outside_text import neutral
 
 THINK_OPENING = "<think>\n"
-_CONTROL = re.compile(
-    r"<\|(?=(?:im_start|im_end|endoftext|(?:object_ref|box|quad|vision)_(?:start|end)|(?:vision|image|video)_pad"
-    r"|fim_(?:prefix|middle|suffix|pad)|repo_name|file_sep)\|>)"
-)
-"""The start of one of Qwen3's control tokens; a space put after it makes it text again. Other words between such signs
-are no tokens and stay as they are."""
 
 
 def render(messages: tuple[Message, ...], opens_thought: bool) -> str:
@@ -38,8 +32,3 @@ def _rendered(message: Message, opens_thought: bool) -> str:
             opened = opens_thought and not content.startswith("<think>")
         return f"{opening(opened)}{content}<|im_end|>\n"
     return f"<|im_start|>{message.role}\n{content}<|im_end|>\n"
-
-
-def neutral(text: str) -> str:
-    """Text that cannot speak as the system: `<|im_end|>` becomes `<| im_end|>`, which is no control token."""
-    return _CONTROL.sub("<| ", text) if "<|" in text else text

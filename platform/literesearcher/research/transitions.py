@@ -92,7 +92,7 @@ def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> 
         replace(
             state,
             turn=event.turn,
-            messages=(*state.messages, Message("assistant", event.text, event.opened_thought)),
+            messages=(*state.messages, Message("assistant", event.text, event.opened_thought, event.token_ids)),
             prompt_tokens=prompt + generated,
             total_tokens=max(state.total_tokens, prompt + generated) if not state.memories else state.total_tokens,
             last_message_tokens=0,
@@ -123,7 +123,7 @@ def _compressed(state: State, written: ParsedTurn) -> State:
         return replace(state, fresh_sentences=fresh)
     sentences = (*state.sentences, *fresh)
     *before, question = op.first_messages(state.created)
-    messages = (*before, memory.with_memory(question, sentences))
+    messages = (*before, memory.with_memory(question, sentences, state.created.tools.fidelity))
     return replace(
         state,
         messages=messages,
@@ -143,7 +143,8 @@ def _tool_started(state: State, event: ToolStarted, seq: int, at: float) -> Stat
 
 
 def _tool_completed(state: State, event: ToolCompleted, seq: int, at: float) -> State:
-    message = op.tool_message(event.text)
+    assert state.created is not None
+    message = op.tool_message(event.text, state.created.tools.fidelity, own=op.is_own(event))
     tokens = event.tokens + 5 if event.tokens is not None else estimated_tokens(message.content)
     titles = {hit["url"]: hit["title"] for item in event.items for hit in item.results or [] if hit.get("title")}
     extracted = sum(

@@ -13,6 +13,7 @@ import json_repair
 import orjson
 
 from literesearcher.reading.unicode_text import valid_unicode
+from literesearcher.research.outside_text import restored
 
 _REPAIR_CHARACTERS = 200_000
 _REPAIR_BRACKETS = 2_000
@@ -65,7 +66,7 @@ def _fields(load: Any, text: str) -> dict[str, str] | None:
     if not isinstance(value, dict) or "evidence" not in value or "summary" not in value:
         return None
     return {
-        name: valid_unicode(item if isinstance(item, str) else str(item))
+        name: restored(valid_unicode(item if isinstance(item, str) else str(item)))
         for name in ("rational", "evidence", "summary")
         if (item := value.get(name, "")) is not None or name != "rational"
     }

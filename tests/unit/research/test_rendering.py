@@ -13,7 +13,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from literesearcher.research.messages import Message
-from literesearcher.research.rendering import neutral, render
+from literesearcher.research.outside_text import neutral
+from literesearcher.research.rendering import render
 from literesearcher.testing.machine_run import MachineRun, created
 from literesearcher.testing.replay.rollouts import Case, load
 
