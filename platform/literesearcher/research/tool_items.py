@@ -55,3 +55,7 @@ class ToolItem:
     """By the operator's price list."""
     tried: list[ToolTry] = field(default_factory=list)
     """Requests to providers, in order; empty where the cache answered."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What the job's source policy refused, by reason: results of a search, or the page itself."""
+    domain: str | None = None
+    """Page: the registrable name it was read from, after redirects; what `max_pages_per_domain` counts by."""

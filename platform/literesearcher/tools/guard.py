@@ -125,14 +125,21 @@ class Guard:
                 raise RefusedTarget("the host resolves to an address that is not public")
         return found
 
-    async def check_for_remote_reader(self, text: str) -> URL:
+    async def check_for_remote_reader(self, text: str, *, self_hosted: bool = False) -> URL:
         """For a reader elsewhere that opens the URL itself: a name that resolves here must be public.
 
         One that does not resolve here passes: the reader's network is not ours, and it may know more names. A host
-        that passed is not asked about again for a minute: the reader resolves it by itself anyway.
+        that passed is not asked about again for a minute: the reader resolves it by itself anyway. A `self_hosted`
+        reader may stand in our network and know its names, so for it a name must resolve here, asked anew each time.
         """
         url = self.target(text)
         host = url.raw_host or ""
+        if self_hosted:
+            try:
+                await self.addresses(host)
+            except BoundaryError:
+                raise RefusedTarget("the host does not resolve here, and the reader is self-hosted") from None
+            return url
         now = asyncio.get_running_loop().time()
         if self._passed.get(host, 0.0) < now:
             with contextlib.suppress(BoundaryError):

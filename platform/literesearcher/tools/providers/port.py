@@ -96,6 +96,10 @@ class FetchedPage:
     language: str | None = None
     """ISO 639-1, as the page declares it."""
     kind: PageKind = "page"
+    private: bool = False
+    """Read inside the perimeter for one tenant (`TOOLS__INTRANET`): never kept or shared without the tenant."""
+    published: str | None = None
+    """YYYY-MM-DD, as the page or its reader declares it."""
 
 
 class PageProvider(Provider, Protocol):
