@@ -37,6 +37,10 @@ class CallTool:
     turn: int
     name: str
     arguments: dict[str, Any]
+    reserve_usd: float = 0.0
+    """What the call may cost at most."""
+    repeats_seq: int | None = None
+    """Answer it with the text of this tool event instead; then no intent is journalled and nothing is paid."""
 
 
 @dataclass(frozen=True, slots=True)

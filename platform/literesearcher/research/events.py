@@ -94,6 +94,10 @@ class AttemptStarted:
     """Tokens, as the engine says now."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Resolved settings of this attempt that bear on its results (providers, cache), without secrets."""
+    prices: dict[str, float] = field(default_factory=dict)
+    """USD that one item (a query, a page) of each tool may cost at most, by the operator's price list."""
+    repeats: Literal["fetch", "journal"] = "fetch"
+    """`journal`: a call that this job made before is answered with the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +174,12 @@ class ToolCompleted:
     called: bool = True
     """False where no tool ran: broken JSON, unknown tool, or a turn with neither call nor answer."""
     cost_usd: float = 0.0
-    """Sum of the items; takes the place of what the intent reserved."""
+    """Sum of the items, and the reserve again for each try whose answer was lost on the way from the tool proxy; takes
+    the place of what the intent reserved."""
     reserved_usd: float = 0.0
     """What the intent had reserved."""
+    reserved_on: str = ""
+    """Day (UTC, YYYY-MM-DD) whose budget the intent counted against; "" where there was none."""
     repeats_seq: int | None = None
     """The tool event of the same job whose text this is, where a repeated call was answered from the journal."""
 
@@ -219,6 +226,16 @@ class DeadlineReached:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetReached:
+    """The next tool call would have passed its tenant's budget of the day, so it was not made."""
+
+    type: ClassVar[str] = "budget.reached"
+    version: ClassVar[int] = 1
+    turn: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A page that the answer rests on: `seq` is the journal number of the tool event that read it."""
 
@@ -240,7 +257,9 @@ class JobUsage:
     extraction_tokens: int = 0
     unknown_effects: int = 0
     tool_cost_usd: float = 0.0
-    """By the operator's price list; of a tool call lost in a crash, what it had reserved."""
+    """By the operator's price list; of a tool call without result, what it had reserved."""
+    estimated_turns: int = 0
+    """Model calls whose server told no usage: their tokens, in the sums above, are estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +288,7 @@ Event = (
     | EffectFailed
     | CancelRequested
     | DeadlineReached
+    | BudgetReached
     | JobEnded
 )
 

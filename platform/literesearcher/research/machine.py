@@ -7,6 +7,7 @@ Owns: the order of the loop, its limits and its endings. No clock (time comes wi
 | an outcome | End with it |
 | a cancel; the deadline passed | End cancelled; End timeout |
 | a call, calls left / none left | CallTool / End exceed_max_tool_calls |
+| a call that may cost more than is left | End exceed_max_tool_cost |
 | a reply | Respond |
 | turns or tokens spent | End exceed_max_turns, exceed_max_tokens |
 | a full context | Generate compress, or context_answer |
@@ -26,8 +27,9 @@ from literesearcher.research import context_limit, memory
 from literesearcher.research.citations import cite
 from literesearcher.research.commands import CallTool, Command, End, Generate, Respond
 from literesearcher.research.events import STATUS_BY_STOP_REASON, Event, JobEnded, TurnKind
-from literesearcher.research.messages import Message
+from literesearcher.research.messages import Message, ToolCall
 from literesearcher.research.state import Outcome, State, estimated_tokens
+from literesearcher.research.tool_accounts import canonical_call, micro_usd, reserve_usd
 from literesearcher.research.transitions import TRANSITIONS
 
 RESERVE_TOKENS = 1_000
@@ -85,7 +87,7 @@ def decide(state: State) -> Command | None:
     if state.call is not None:
         if limits.max_tool_calls is not None and state.tool_calls >= limits.max_tool_calls:
             return _end(state, Outcome("exceed_max_tool_calls", state.remark))
-        return CallTool(state.turn, state.call.name, state.call.arguments)
+        return _call(state, state.call, limits.max_tool_cost_usd)
     if state.reply is not None:
         return Respond(state.turn, *state.reply)
     if state.turn >= limits.max_turns:
@@ -93,6 +95,17 @@ def decide(state: State) -> Command | None:
     if limits.max_tokens is not None and state.total_tokens >= limits.max_tokens:
         return _end(state, Outcome("exceed_max_tokens", state.remark))
     return _generate(state)
+
+
+def _call(state: State, call: ToolCall, most: float | None) -> CallTool | End:
+    if state.answers_repeats:
+        seq = state.answered.get(canonical_call(call.name, call.arguments))
+        if seq is not None:
+            return CallTool(state.turn, call.name, call.arguments, repeats_seq=seq)
+    reserve = reserve_usd(state.prices, call.name, call.arguments)
+    if most is not None and micro_usd(state.usage.tool_cost_usd) + micro_usd(reserve) > micro_usd(most):
+        return _end(state, Outcome("exceed_max_tool_cost", state.remark))
+    return CallTool(state.turn, call.name, call.arguments, reserve)
 
 
 def _generate(state: State) -> Generate:

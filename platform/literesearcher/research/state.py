@@ -77,6 +77,12 @@ class State:
     usage: JobUsage = field(default_factory=JobUsage)
     sources: tuple[Source, ...] = ()
     titles: tuple[dict[str, str], ...] = ()
+    prices: dict[str, float] = field(default_factory=dict)
+    """USD of one item by tool, as the attempt has it."""
+    answers_repeats: bool = False
+    """A call that was made before is answered from the journal."""
+    answered: dict[str, int] = field(default_factory=dict)
+    """Tool event by the canonical call that it answered without any failed item."""
 
     def prefix_of(self, kind: TurnKind) -> str:
         """The prefix that a prompt of this kind would stand on now; each compressed step is a prompt of its own, and so

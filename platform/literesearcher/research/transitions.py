@@ -14,6 +14,7 @@ from literesearcher.research import context_limit, memory
 from literesearcher.research import opening as op
 from literesearcher.research.events import (
     AttemptStarted,
+    BudgetReached,
     CancelRequested,
     DeadlineReached,
     EffectFailed,
@@ -26,9 +27,10 @@ from literesearcher.research.events import (
     TurnCompleted,
     TurnStarted,
 )
-from literesearcher.research.messages import Message
+from literesearcher.research.messages import Message, Usage
 from literesearcher.research.parsing import ParsedTurn, parse_turn
 from literesearcher.research.state import Outcome, Source, State, estimated_tokens
+from literesearcher.research.tool_accounts import canonical_call, sum_usd
 
 TOOLS = ("search", "visit")
 EVIDENCE_CHARACTERS = 4_000
@@ -49,7 +51,13 @@ def _created(state: State, event: JobCreated, seq: int, at: float) -> State:
 
 
 def _attempt(state: State, event: AttemptStarted, seq: int, at: float) -> State:
-    return replace(state, context_length=event.context_length, now=at)
+    return replace(
+        state,
+        context_length=event.context_length,
+        prices=event.prices,
+        answers_repeats=event.repeats == "journal",
+        now=at,
+    )
 
 
 def _turn_started(state: State, event: TurnStarted, seq: int, at: float) -> State:
@@ -63,13 +71,15 @@ def _turn_started(state: State, event: TurnStarted, seq: int, at: float) -> Stat
 
 
 def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> State:
-    used = event.usage
+    told = event.usage.prompt_tokens > 0 or event.usage.completion_tokens > 0
+    used = event.usage if told else _estimate(state, event)
     usage = replace(
         state.usage,
         turns=state.usage.turns + (event.kind != "compress"),
         prompt_tokens=state.usage.prompt_tokens + used.prompt_tokens,
         completion_tokens=state.usage.completion_tokens + used.completion_tokens,
         cached_tokens=state.usage.cached_tokens + (used.cached_tokens or 0),
+        estimated_turns=state.usage.estimated_turns + (not told),
     )
     generated = used.completion_tokens or estimated_tokens(event.text)
     state = replace(state, usage=usage, pending_intent=None, now=at, total_tokens=state.total_tokens + generated)
@@ -100,6 +110,13 @@ def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> 
         ),
         parsed,
     )
+
+
+def _estimate(state: State, event: TurnCompleted) -> Usage:
+    """What a call cost whose server does not say."""
+    intent = state.pending_intent[1] if state.pending_intent is not None else None
+    prompt = intent.prompt_tokens if isinstance(intent, TurnStarted) else None
+    return Usage(state.prompt_tokens if prompt is None else prompt, estimated_tokens(event.text))
 
 
 def _acted(state: State, parsed: ParsedTurn) -> State:
@@ -139,7 +156,9 @@ def _compressed(state: State, written: ParsedTurn) -> State:
 
 
 def _tool_started(state: State, event: ToolStarted, seq: int, at: float) -> State:
-    return replace(state, pending_intent=(seq, event), now=at)
+    # Counted from here on, so that no ending of the call, a crash included, hides what it may have cost.
+    cost = sum_usd(state.usage.tool_cost_usd, event.reserved_usd)
+    return replace(state, pending_intent=(seq, event), usage=replace(state.usage, tool_cost_usd=cost), now=at)
 
 
 def _tool_completed(state: State, event: ToolCompleted, seq: int, at: float) -> State:
@@ -165,9 +184,12 @@ def _tool_completed(state: State, event: ToolCompleted, seq: int, at: float) -> 
             state.usage,
             tool_calls=state.usage.tool_calls + event.called,
             extraction_tokens=state.usage.extraction_tokens + extracted,
+            tool_cost_usd=sum_usd(state.usage.tool_cost_usd, event.cost_usd, -event.reserved_usd),
         ),
         now=at,
     )
+    if event.items and all(item.ok for item in event.items):
+        state = replace(state, answered=state.answered | {canonical_call(event.name, event.arguments): seq})
     read = [item for item in event.items if item.kind == "page" and item.ok]
     sources = tuple(
         Source(
@@ -213,6 +235,10 @@ def _deadline(state: State, event: DeadlineReached, seq: int, at: float) -> Stat
     return replace(state, overdue=True, pending_intent=None, now=at)
 
 
+def _budget(state: State, event: BudgetReached, seq: int, at: float) -> State:
+    return replace(state, outcome=Outcome("budget_spent", state.remark), pending_intent=None, now=at)
+
+
 def _ended(state: State, event: JobEnded, seq: int, at: float) -> State:
     return replace(state, ended=True, pending_intent=None, now=at)
 
@@ -228,5 +254,6 @@ TRANSITIONS: dict[type[Any], Callable[[State, Any, int, float], State]] = {
     EffectFailed: _failed,
     CancelRequested: _cancel,
     DeadlineReached: _deadline,
+    BudgetReached: _budget,
     JobEnded: _ended,
 }
