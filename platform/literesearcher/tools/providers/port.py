@@ -7,8 +7,9 @@ Refuses to know: the model's texts, caches, retries of other providers, jobs. Ab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from literesearcher.reading.page_kinds import PageKind
 from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
 from literesearcher.timing.retry import RetryPolicy
 
@@ -79,10 +80,6 @@ class SearchProvider(Provider, Protocol):
         ...
 
 
-PageKind = Literal["page", "paywall", "consent", "captcha", "script_only"]
-"""What a fetched body is: a page, or what stands in front of one."""
-
-
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
     """A page as text. `whole`: known to be complete, so that shortness says nothing (a stored page)."""
@@ -96,6 +93,8 @@ class FetchedPage:
     language: str | None = None
     """ISO 639-1, as the page declares it."""
     kind: PageKind = "page"
+    cut_characters: int = 0
+    """Characters behind the end of `text` that the page has and that were not kept."""
     private: bool = False
     """Read inside the perimeter for one tenant (`TOOLS__INTRANET`): never kept or shared without the tenant."""
     published: str | None = None
