@@ -2,7 +2,8 @@
 
 Owns: the check of a URL (scheme, credentials, port, host), of the addresses it resolves to, and the connector that
 can only connect to addresses checked. Refuses to know: HTTP, pages, providers, provider base URLs (the operator's).
-Above: `providers.direct` (checked at every hop, connected through `connector`), and the remote readers.
+Above: `providers.direct` (checked at every hop, connected through `connector`), and the remote readers. Below:
+`addresses` (what is public), `intranet` (what a tenant may reach beside that; every check is by tenant).
 
 yarl both checks and opens the URL, so that no second parser reads it differently. The address that was checked is the
 one connected to: the connector's only resolver is this one, its DNS cache is off, and nothing resolves again.
@@ -24,6 +25,8 @@ from yarl import URL
 
 from literesearcher.errors import BoundaryError, CallerError
 from literesearcher.tools.addresses import Address, is_public, is_public_name, literal
+from literesearcher.tools.domains import deceives
+from literesearcher.tools.intranet import Intranet, Perimeter, can_be_opened
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Addresses of a name, as text; OSError where there are none."""
@@ -50,28 +53,33 @@ class RefusedTarget(CallerError):
 
 
 class Guard:
-    """Checks targets. `resolve` and `address_allowed` are handed in by tests only."""
+    """Checks targets. `resolve`, `address_allowed` and `address_openable` are handed in by tests only."""
 
     def __init__(
         self,
         *,
+        intranet: Intranet | None = None,
         resolve: Resolve | None = None,
         address_allowed: Callable[[Address], bool] = is_public,
+        address_openable: Callable[[Address], bool] = can_be_opened,
         resolve_seconds: float = 3.0,
     ) -> None:
+        self._intranet = intranet or Intranet()
         self._threads: ThreadPoolExecutor | None = None
         self._resolve = resolve or self._ask_system
-        self._allowed = address_allowed
+        self._public = address_allowed
+        self._openable = address_openable
         self._seconds = resolve_seconds
         self._passed: dict[str, float] = {}
 
-    def target(self, text: str) -> URL:
-        """The URL as it may be opened, judged by its text alone. Raises `RefusedTarget`."""
+    def target(self, text: str, *, tenant_id: str = "") -> URL:
+        """The URL as it may be opened for the tenant, judged by its text alone. Raises `RefusedTarget`."""
         if len(text) > MAX_URL_CHARACTERS:
             raise RefusedTarget("the URL is too long")
         text = text.strip()
         if any(ord(char) < 32 or ord(char) == 127 for char in text):
             raise RefusedTarget("the URL holds control characters")
+        authority = _AUTHORITY_END.split(text, 1)[0]
         try:
             url = URL(text)
             host, port = url.raw_host, url.port
@@ -81,32 +89,38 @@ class Guard:
             raise RefusedTarget("only http and https URLs are fetched")
         if not host:
             raise RefusedTarget("the URL has no host")
-        if url.raw_user is not None or url.raw_password is not None or "@" in _AUTHORITY_END.split(text, 1)[0]:
+        if url.raw_user is not None or url.raw_password is not None or "@" in authority:
             raise RefusedTarget("the URL holds credentials")
         if port not in (80, 443) and (port is None or port < 1024 or port in REFUSED_PORTS):
             raise RefusedTarget("the port is not one of a website")
-        self._check_host(host)
+        if deceives(authority.partition("://")[2]):
+            raise RefusedTarget("the host mixes scripts to look like another")
+        self._check_host(host, self._intranet.of(tenant_id))
         return url
 
-    def _check_host(self, host: str) -> Address | None:
+    def _check_host(self, host: str, perimeter: Perimeter) -> Address | None:
         name = host.lower().removesuffix(".")
         try:
             address = literal(name)
         except ValueError:
             raise RefusedTarget("the host is a malformed address") from None
         if address is not None:
-            if not self._allowed(address):
+            if not self._may_reach(address, perimeter, named=False):
                 raise RefusedTarget("the address is not public")
-        elif not is_public_name(name):
+        elif not (is_public_name(name) or perimeter.names(name)):
             raise RefusedTarget("the host is not a public name")
         return address
 
-    async def addresses(self, host: str) -> list[str]:
+    def _may_reach(self, address: Address, perimeter: Perimeter, *, named: bool) -> bool:
+        return self._public(address) or (self._openable(address) and (named or perimeter.holds(address)))
+
+    async def addresses(self, host: str, *, tenant_id: str = "") -> list[str]:
         """Every address of the host, all of them allowed. `RefusedTarget`, or `BoundaryError` `host_unresolved`.
 
         One address that is not public refuses the whole name: a mixed answer is how rebinding begins.
         """
-        address = self._check_host(host)
+        perimeter = self._intranet.of(tenant_id)
+        address = self._check_host(host, perimeter)
         if address is not None:
             return [str(address)]
         try:
@@ -116,14 +130,32 @@ class Guard:
             raise BoundaryError("the host name does not resolve", code="host_unresolved") from None
         if not found:
             raise BoundaryError("the host name does not resolve", code="host_unresolved")
+        named = perimeter.names(host.lower().removesuffix("."))
         for text in found:
             try:
-                public = self._allowed(ipaddress.ip_address(text))
+                allowed = self._may_reach(ipaddress.ip_address(text), perimeter, named=named)
             except ValueError:
-                public = False
-            if not public:
+                allowed = False
+            if not allowed:
                 raise RefusedTarget("the host resolves to an address that is not public")
         return found
+
+    def reach(self, tenant_id: str) -> str:
+        """Tenants of one reach may share connections and kept pages: the tenant's id, or "" for all who have no
+        entries of their own in `TOOLS__INTRANET`."""
+        return self._intranet.reach(tenant_id)
+
+    def is_inside(self, url: URL, peer: str | None, *, tenant_id: str) -> bool:
+        """Was this read inside the perimeter? `peer`: the address that answered; unknown counts as inside."""
+        perimeter = self._intranet.of(tenant_id)
+        if not perimeter:
+            return False
+        if perimeter.names((url.raw_host or "").removesuffix(".")) or peer is None:
+            return True
+        try:
+            return not self._public(ipaddress.ip_address(peer))
+        except ValueError:
+            return True
 
     async def check_for_remote_reader(self, text: str, *, self_hosted: bool = False) -> URL:
         """For a reader elsewhere that opens the URL itself: a name that resolves here must be public.
@@ -134,6 +166,8 @@ class Guard:
         """
         url = self.target(text)
         host = url.raw_host or ""
+        if self._intranet.names(host.removesuffix(".")):
+            raise RefusedTarget("the host is inside the perimeter")
         if self_hosted:
             try:
                 await self.addresses(host)
@@ -149,10 +183,11 @@ class Guard:
             self._passed[host] = now + _REMEMBERED_SECONDS
         return url
 
-    def connector(self, *, connections: int = 128) -> aiohttp.TCPConnector:
-        """A connector that reaches checked addresses only, whoever asks it for which URL."""
+    def connector(self, *, tenant_id: str = "", connections: int = 128) -> aiohttp.TCPConnector:
+        """A connector that reaches what the tenant may, whoever asks it for which URL. For tenants of one reach only:
+        it keeps connections open, and an open one is not checked again."""
         return aiohttp.TCPConnector(
-            resolver=_CheckedResolver(self), use_dns_cache=False, limit=connections, limit_per_host=8
+            resolver=_CheckedResolver(self, tenant_id), use_dns_cache=False, limit=connections, limit_per_host=8
         )
 
     async def _ask_system(self, host: str) -> Sequence[str]:
@@ -173,8 +208,9 @@ class Guard:
 
 
 class _CheckedResolver(AbstractResolver):
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, tenant_id: str) -> None:
         self._guard = guard
+        self._tenant = tenant_id
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -188,7 +224,7 @@ class _CheckedResolver(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for address in await self._guard.addresses(host)
+            for address in await self._guard.addresses(host, tenant_id=self._tenant)
         ]
 
     async def close(self) -> None:

@@ -46,21 +46,24 @@ class DirectPages:
         self._reader = reader
         self._max_bytes = max_bytes
         self._seconds = try_seconds
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def fetch(self, url: str, *, tenant_id: str, timeout_seconds: float) -> FetchedPage:
         """The page as text, after at most five redirects."""
         until = time.monotonic() + min(self._seconds, timeout_seconds)
-        target = self._guard.target(url)
+        target = self._guard.target(url, tenant_id=tenant_id)
+        session = self._open(tenant_id)
+        private = False
         failure: RefusedTarget | BoundaryError
         try:
             for _ in range(MAX_HOPS + 1):
                 left = max(0.001, until - time.monotonic())
                 timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(10.0, left))
-                async with self._open().get(target, allow_redirects=False, timeout=timeout) as response:
+                async with session.get(target, allow_redirects=False, timeout=timeout) as response:
+                    private = private or self._guard.is_inside(target, _peer(response), tenant_id=tenant_id)
                     location = response.headers.get("Location")
                     if response.status in _REDIRECTS and location:
-                        target = self._guard.target(str(_joined(target, location)))
+                        target = self._guard.target(str(_joined(target, location)), tenant_id=tenant_id)
                         continue
                     if response.status != 200:
                         raise BoundaryError(
@@ -71,7 +74,7 @@ class DirectPages:
                         media = ""
                     body = await self._body(response, media)
                 page = await self._reader.read(body, media, charset, url=str(target))
-                return FetchedPage(self.id, page.text, page.title, url=str(target))
+                return FetchedPage(self.id, page.text, page.title, url=str(target), private=private)
             failure = BoundaryError("the site redirects in circles", code="page_status")
         except TimeoutError:
             failure = BoundaryError("the site took too long", code="page_timeout", transient=True)
@@ -91,10 +94,13 @@ class DirectPages:
                 break
         return b"".join(chunks)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=self._guard.connector(),
+    def _open(self, tenant_id: str) -> aiohttp.ClientSession:
+        # One a reach: a connection kept open is not resolved again, so it must not serve who may not resolve it.
+        reach = self._guard.reach(tenant_id)
+        session = self._sessions.get(reach)
+        if session is None or session.closed:
+            session = self._sessions[reach] = aiohttp.ClientSession(
+                connector=self._guard.connector(tenant_id=reach),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=HEADERS,
                 auto_decompress=False,
@@ -102,12 +108,20 @@ class DirectPages:
                 max_line_size=32_768,
                 max_field_size=32_768,
             )
-        return self._session
+        return session
 
     async def aclose(self) -> None:
         """Close every connection. Safe to call twice."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
+
+
+def _peer(response: aiohttp.ClientResponse) -> str | None:
+    """The address that answers; None where the connection is gone with the body's last byte."""
+    connection = response.connection
+    transport = connection.transport if connection is not None else None
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return str(peer[0]) if peer else None
 
 
 def _joined(base: URL, location: str) -> URL:
