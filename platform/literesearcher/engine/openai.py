@@ -19,6 +19,7 @@ from literesearcher.engine.openai_failures import from_exception, from_status, g
 from literesearcher.engine.openai_models import ask_info
 from literesearcher.engine.openai_request import Dialect
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.errors import ConfigurationError, PromptTooLong
 from literesearcher.research.messages import Usage
@@ -29,6 +30,8 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes of an answer at most: 10,000 tokens with logprobs are about 2 MB."""
 _MAX_LINE = 4 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
+_INLINE_CHARACTERS = 8_000
+"""More new text than this is encoded in a thread."""
 _DESCRIBE_SECONDS = 15.0
 
 
@@ -47,11 +50,13 @@ class OpenAIEngine:
         self._secret = section.api_key.get_secret_value() if section.api_key else None
         self._dialect = Dialect(endpoint=section.endpoint, opens_thought=section.opens_thought)
         path = "/chat/completions" if section.endpoint == "chat" else "/completions"
+        self._opens_thought = section.opens_thought if section.endpoint != "chat" else None
         self._url = URL(self._base + path)
         self._headers = {"Content-Type": "application/json"}
         if self._secret:
             self._headers["Authorization"] = f"Bearer {self._secret}"
         self._tokenizer = Tokenizer.from_file(section.tokenizer_file) if section.tokenizer_file else None
+        self._history = self._histories() if section.endpoint == "tokens" else None
         self._session: aiohttp.ClientSession | None = None
         self._info: EngineInfo | None = None
         self._describing = asyncio.Lock()
@@ -70,19 +75,20 @@ class OpenAIEngine:
         """One generation. A field that the server refuses is left out and the call made once more."""
         model = (await self.describe()).model
         deadline = self._clock.monotonic() + min(timeout_seconds, self._section.request_timeout_seconds)
+        ids = await self._ids(request)
         wanted = self._section.stream
         stream = wanted == "always" or (wanted == "auto" and on_delta is not None)
         while True:
             answer = Answer(
                 model=model,
                 stop=request.sampling.stop,
-                opens_thought=self._section.opens_thought if self._section.endpoint == "completions" else None,
+                opens_thought=self._opens_thought,
                 secret=self._secret,
             )
-            body = self._dialect.body(request, model, stream=stream)
+            body = self._dialect.body(request, model, stream=stream, ids=ids)
             left = max(0.001, deadline - self._clock.monotonic())
             if await self._attempt(body, answer, left, on_delta):
-                return self._counted(answer.generation())
+                return self._counted(self._settled(answer.generation()))
 
     def count_tokens(self, text: str) -> int | None:
         """Tokens by the model's own tokenizer, None where no file was named."""
@@ -118,6 +124,31 @@ class OpenAIEngine:
     def _learns(self, said: bytes, sent: bytes) -> bool:
         failure = from_status(400, {}, said, now=self._clock.now(), secret=self._secret)
         return not isinstance(failure, PromptTooLong) and self._dialect.learn(said.decode("utf-8", "replace"), sent)
+
+    def _histories(self) -> TokenHistory:
+        if self._tokenizer is None:
+            raise ConfigurationError(
+                "LITERESEARCHER_ENGINE__ENDPOINT=tokens needs the model's tokenizer.json: "
+                "set LITERESEARCHER_ENGINE__TOKENIZER_FILE"
+            )
+        return TokenHistory(self._tokenizer, opens_thought=self._section.opens_thought)
+
+    async def _ids(self, request: GenerationRequest) -> list[int] | None:
+        """The prompt as ids, where those are sent. Only a job's turns are one growing conversation."""
+        if self._history is None:
+            return None
+        program = request.program if request.purpose in ("turn", "context_answer") else ""
+        if self._history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
+            return await asyncio.to_thread(self._history.prompt, request.messages, program=program)
+        return self._history.prompt(request.messages, program=program)
+
+    def _settled(self, generation: Generation) -> Generation:
+        """With the generated ids as the next prompt will repeat them; ids that nobody could check are none."""
+        ids = generation.token_ids
+        if ids is None:
+            return generation
+        settled = self._history.settled(ids, generation.text) if self._history is not None else None
+        return dataclasses.replace(generation, token_ids=settled)
 
     def _counted(self, generation: Generation) -> Generation:
         """With a tokenizer, a server that tells no usage still gets its generated tokens counted."""

@@ -60,6 +60,7 @@ class Answer:
         self._finish: str | None = None
         self._matched: str | None = None
         self._logprobs: list[float] = []
+        self._token_ids: list[int] = []
         self._fingerprint: str | None = None
         self.usage: Usage | None = None
         self.done = False
@@ -115,6 +116,7 @@ class Answer:
             model=self._model,
             opened_thought=opened,
             matched_stop=self._matched,
+            token_ids=tuple(self._token_ids) or None,
             logprobs=tuple(self._logprobs) if self._logprobs else None,
             engine_fingerprint=self._fingerprint,
         )
@@ -133,6 +135,8 @@ class Answer:
     def _take(self, source: dict[str, Any], key: str, choice: dict[str, Any]) -> str:
         if choice.get("logprobs"):
             self._logprobs += _logprobs(choice["logprobs"])
+        if choice.get("token_ids"):
+            self._token_ids += _ids(choice["token_ids"])
         thought = source.get("reasoning_content") or source.get("reasoning")
         content = source.get(key)
         added = ""
@@ -229,6 +233,13 @@ def _count(value: Any) -> int | None:
 
 def _string(value: Any) -> str | None:
     return clean(value) if isinstance(value, str) and value else None
+
+
+def _ids(found: Any) -> list[int]:
+    """Whoever uses them checks that they are the text's, so that a list with anything else in it counts as none."""
+    if isinstance(found, list) and all(isinstance(one, int) and 0 <= one < 2**32 for one in found):
+        return found
+    return []
 
 
 def _logprobs(found: Any) -> list[float]:

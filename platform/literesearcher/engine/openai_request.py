@@ -20,9 +20,9 @@ from literesearcher.research.rendering import render
 
 logger = logging.getLogger(__name__)
 
-Endpoint = Literal["chat", "completions"]
+Endpoint = Literal["chat", "completions", "tokens"]
 
-EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "seed")
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "seed", "return_token_ids")
 """Fields that OpenAI's own API does not know or that servers often lack: a refusal may name none of them."""
 _COMMON = ("temperature", "top_p", "presence_penalty", "stop", "logprobs", "stream_options")
 _REFUSAL = re.compile(
@@ -40,9 +40,11 @@ class Dialect:
     opens_thought: bool
     refused: set[str] = field(default_factory=set)
 
-    def body(self, request: GenerationRequest, model: str, *, stream: bool) -> bytes:
-        """The request body as UTF-8 JSON."""
-        if self.endpoint == "chat":
+    def body(self, request: GenerationRequest, model: str, *, stream: bool, ids: list[int] | None = None) -> bytes:
+        """The request body as UTF-8 JSON. `ids`: the prompt where the endpoint is `tokens`."""
+        if self.endpoint == "tokens":
+            prompt = b'"prompt":' + orjson.dumps(ids)
+        elif self.endpoint == "chat":
             prompt = b'"messages":[' + b",".join([message.wire for message in request.messages]) + b"]"
         else:
             prompt = b'"prompt":' + orjson.dumps(render(request.messages, self.opens_thought))
@@ -69,6 +71,9 @@ class Dialect:
             options["seed"] = sampling.seed
         if sampling.logprobs:
             options["logprobs"] = True if self.endpoint == "chat" else 1
+        if self.endpoint == "tokens":
+            # vLLM answers with the ids then; SGLang passes over it.
+            options["return_token_ids"] = True
         for name in self.refused:
             options.pop(name, None)
         return options

@@ -43,12 +43,17 @@ class EngineSection(Section):
     context_length: int | None = Field(
         None, ge=2048, le=1_048_576, description="Tokens; default: the server's, else 131072."
     )
-    tokenizer_file: Path | None = Field(None, description="The model's tokenizer.json, for exact token counts.")
-    endpoint: Literal["chat", "completions"] = Field(
-        "chat", description="chat: the server renders messages; completions: our own append-only rendering."
+    tokenizer_file: Path | None = Field(
+        None, description="The model's tokenizer.json: exact token counts, and endpoint `tokens`."
+    )
+    endpoint: Literal["chat", "completions", "tokens"] = Field(
+        "chat",
+        description="chat: the server renders messages; completions: our own append-only rendering; tokens: the same "
+        "as token ids, so that no page can spell a control token (needs TOKENIZER_FILE).",
     )
     opens_thought: bool = Field(
-        True, description="completions: open the assistant turn with <think>, as the checkpoint's template does."
+        True,
+        description="completions, tokens: open the assistant turn with <think>, as the checkpoint's template does.",
     )
     stream: Literal["auto", "always", "never"] = Field("auto", description="auto: stream where somebody listens.")
     request_timeout_seconds: float = Field(600.0, gt=0, le=3600, description="One model call at most.")
