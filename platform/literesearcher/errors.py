@@ -4,9 +4,11 @@
     |- CallerError            the request is wrong; the caller can fix it (names the field)
     |  |- NotFound            no such thing for this tenant
     |  |- Conflict            the request contradicts what is stored
-    |  `- Unauthorized        no key, a wrong key, or a browser's cross-site request
+    |  |- Unauthorized        no key, a wrong key, or a browser's cross-site request
+    |  `- BudgetSpent         the tenant has spent what it may spend today
     |- BoundaryError          a dependency failed (transient or not; may say when to try again)
-    |  `- PromptTooLong       the model server refused the prompt as too long
+    |  |- PromptTooLong       the model server refused the prompt as too long
+    |  `- DamagedEvent        the store holds an event that no program wrote so
     |- DurabilityError        the journal cannot be trusted to this writer any more
     |  |- LeaseLost           another holder has the job (stale fence) or the lease ran out
     |  |- SequenceConflict    the expected sequence number is stale
@@ -59,6 +61,16 @@ class Unauthorized(CallerError):
     default_code = "unauthorized"
 
 
+class BudgetSpent(CallerError):
+    """The tenant has spent what it may spend on tools today. `retry_after`: seconds until the next day (UTC)."""
+
+    default_code = "budget_spent"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class BoundaryError(LiteResearcherError):
     """A dependency failed. `transient`: trying again may help; `retry_after`: seconds the dependency asked for."""
 
@@ -81,6 +93,12 @@ class PromptTooLong(BoundaryError):
     """The model server refused the prompt as longer than its context. Never transient."""
 
     default_code = "prompt_too_long"
+
+
+class DamagedEvent(BoundaryError):
+    """An event's payload is damaged in the store: its job cannot be gone on with. Never transient."""
+
+    default_code = "store_corrupt"
 
 
 class DurabilityError(LiteResearcherError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from literesearcher.errors import DurabilityError, UnfoldableEvent
+from literesearcher.errors import DamagedEvent, DurabilityError, UnfoldableEvent
+from literesearcher.jobs.lifecycle import damaged_end
 from literesearcher.jobs.live import Live, inbox_topic, journal_topic
 from literesearcher.jobs.model import SUPPORTED_SCHEMA, Claim, Job, Letter
 from literesearcher.jobs.ports import Store
@@ -32,6 +33,8 @@ async def cancel(store: Store, live: Live, *, tenant_id: str, job_id: str, now: 
     (claim,) = claims
     try:
         await _end(store, claim, now)
+    except DamagedEvent as error:
+        await store.end_unread(job_id, claim.fence, at=now, end=damaged_end(error))
     except UnfoldableEvent:
         await store.release(job_id, claim.fence, requires_schema=SUPPORTED_SCHEMA + 1)
     except DurabilityError:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from literesearcher.errors import DamagedEvent
 from literesearcher.jobs.model import Job, NewJob
-from literesearcher.research.events import JobEnded
+from literesearcher.research.events import JobEnded, JobUsage
 
 
 def instant(seconds: float) -> datetime:
@@ -40,4 +41,17 @@ def created_job(new: NewJob, job_id: str) -> Job:
         metadata=dict(new.metadata),
         priority=new.priority,
         last_seq=1,
+    )
+
+
+def damaged_end(error: DamagedEvent) -> JobEnded:
+    """The end of a job whose journal cannot be read: for its row alone, since nothing sensible can follow in there."""
+    return JobEnded(
+        stop_reason="internal_error",
+        status="failed",
+        output_text=None,
+        citations=[],
+        usage=JobUsage(),
+        error_code="journal_damaged",
+        error_message=f"The job cannot go on: {error.message}. What can be read of its journal is as it was.",
     )

@@ -1,4 +1,4 @@
-"""The ports of the job store: jobs, queue, journal, inbox and keys, each one to five methods in domain words.
+"""The ports of the job store: jobs, queue, journal, ledger, inbox and keys, each one to five methods in domain words.
 
 Refuse to know: the agent, engines, tools, HTTP. Above: gateway, orchestrator, CLI. Below: one SQLAlchemy
 implementation (SQLite, PostgreSQL) and the in-memory twin in `testing`; one contract suite runs them all.
@@ -12,15 +12,17 @@ from datetime import datetime
 from typing import Protocol
 
 from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
-from literesearcher.research.events import Event
+from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
+from literesearcher.research.events import Event, JobEnded
 
 
 class Jobs(Protocol):
     """Jobs as their tenant sees them. Another tenant's job is `NotFound`, like one that never was."""
 
-    async def create(self, new: NewJob) -> tuple[Job, bool]:
+    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
         """Commit the job and its first event; (job, True). A known idempotency key with the same digest gives
-        (the first job, False), with another digest `Conflict(code="idempotency_key_reused")`."""
+        (the first job, False), with another digest `Conflict(code="idempotency_key_reused")`. `BudgetSpent` where
+        the tenant has nothing of `budget` left on the day of its creation."""
         ...
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
@@ -71,12 +73,22 @@ class Journal(Protocol):
     """The append-only events of a job."""
 
     async def append(
-        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        attempt: int,
+        at: datetime,
+        events: Sequence[Event],
+        budget: Budget = NO_LIMIT,
     ) -> list[Envelope]:
         """Append in one transaction; `expected_seq` is the sequence number of the first of them.
 
-        `LeaseLost` on a stale fence or an expired lease, `SequenceConflict` on a wrong number; then nothing is
-        written. An AttemptStarted makes the job running; a JobEnded ends it, with its output, and frees the lease.
+        `LeaseLost` on a stale fence or an expired lease, `SequenceConflict` on a wrong number, `BudgetSpent` where a
+        ToolStarted would pass the tenant's `budget` of the day; then nothing is written. An AttemptStarted makes the
+        job running; a JobEnded ends it, with its output, and frees the lease. Tool events change the tenant's ledger
+        as `jobs.spending` says.
         """
         ...
 
@@ -86,6 +98,19 @@ class Journal(Protocol):
 
     async def newest(self, job_id: str, event_type: str) -> Envelope | None:
         """The last event of that type, None where there is none."""
+        ...
+
+    async def end_unread(self, job_id: str, fence: int, *, at: datetime, end: JobEnded) -> None:
+        """End the job as this event would, without its journal, which stays as it is: for a journal that cannot be
+        read. `LeaseLost` on a stale fence or an expired lease."""
+        ...
+
+
+class Ledger(Protocol):
+    """What tenants spent on tools, written by `Journal.append` alone."""
+
+    async def spent(self, tenant_id: str, day: str) -> Spend:
+        """Calls and money of that day (UTC, YYYY-MM-DD)."""
         ...
 
 
@@ -123,7 +148,7 @@ class Keys(Protocol):
         ...
 
 
-class Store(Jobs, Queue, Journal, Inbox, Keys, Protocol):
+class Store(Jobs, Queue, Journal, Ledger, Inbox, Keys, Protocol):
     """All of them over one database."""
 
     async def check(self) -> None:

@@ -16,13 +16,14 @@ from literesearcher.errors import LiteResearcherError
 from literesearcher.jobs import keys, pages
 from literesearcher.jobs.ids import is_id, new_id
 from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
-from literesearcher.jobs.sql import api_keys, failures, journal, queue, revisions
+from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
+from literesearcher.jobs.sql import api_keys, failures, journal, ledger, queue, revisions
 from literesearcher.jobs.sql import jobs as job_rows
 from literesearcher.jobs.sql.room import RoomWatch
 from literesearcher.jobs.sql.runner import Runner
 from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL
 from literesearcher.jobs.sql.url import StoreUrl, parse
-from literesearcher.research.events import Event
+from literesearcher.research.events import Event, JobEnded
 
 T = TypeVar("T")
 
@@ -100,9 +101,9 @@ class SqlJobs:
     def __init__(self, runner: Runner) -> None:
         self._runner = RoomWatch(runner)
 
-    async def create(self, new: NewJob) -> tuple[Job, bool]:
+    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
         """Commit the job and its first event; (job, False) where its idempotency key made one before."""
-        return await self._runner.write(partial(job_rows.create, new=new, job_id=new_id("job")))
+        return await self._runner.write(partial(job_rows.create, new=new, job_id=new_id("job"), budget=budget))
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         """The job, or NotFound."""
@@ -158,13 +159,21 @@ class SqlStore(SqlJobs):
         return await self._runner.read(queue.backlog)
 
     async def append(
-        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        attempt: int,
+        at: datetime,
+        events: Sequence[Event],
+        budget: Budget = NO_LIMIT,
     ) -> list[Envelope]:
-        """Append in one transaction, or LeaseLost or SequenceConflict."""
+        """Append in one transaction, or LeaseLost, SequenceConflict or BudgetSpent."""
         if not events:
             return []
         append = journal.Append(
-            job_id, fence=fence, expected_seq=expected_seq, attempt=attempt, at=at.timestamp(), events=events
+            job_id, fence=fence, expected_seq=expected_seq, attempt=attempt, at=at, events=events, budget=budget
         )
         await self._runner.write(append)
         return append.envelopes()
@@ -180,6 +189,14 @@ class SqlStore(SqlJobs):
         if not is_id(job_id, "job"):
             return None
         return await self._runner.read(partial(journal.newest, job_id=job_id, event_type=event_type))
+
+    async def end_unread(self, job_id: str, fence: int, *, at: datetime, end: JobEnded) -> None:
+        """End the job without its journal."""
+        await self._runner.write(partial(journal.end_unread, job_id=job_id, fence=fence, at=at.timestamp(), end=end))
+
+    async def spent(self, tenant_id: str, day: str) -> Spend:
+        """What the tenant's tool calls came to in that day."""
+        return await self._runner.read(partial(ledger.spent, tenant_id=tenant_id, day=day))
 
     async def post(self, tenant_id: str, job_id: str, letter: Letter) -> Job:
         """Commit a letter; the job as it is afterwards."""

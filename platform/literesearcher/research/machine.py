@@ -6,8 +6,7 @@ Owns: the order of the loop, its limits and its endings. No clock (time comes wi
 | --- | --- |
 | an outcome | End with it |
 | a cancel; the deadline passed | End cancelled; End timeout |
-| a call, calls left / none left | CallTool / End exceed_max_tool_calls |
-| a call that may cost more than is left | End exceed_max_tool_cost |
+| a call; calls spent; too dear | CallTool; End exceed_max_tool_calls; exceed_max_tool_cost |
 | a reply | Respond |
 | turns or tokens spent | End exceed_max_turns, exceed_max_tokens |
 | a full context | Generate compress, or context_answer |

@@ -7,7 +7,7 @@ test can let one run out without waiting. Refuses to know: SQL. Loses everything
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -28,24 +28,15 @@ from literesearcher.jobs.model import (
     NewJob,
     Renewal,
 )
+from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
 from literesearcher.research import codec
 from literesearcher.research.events import AttemptStarted, Event, JobEnded
 from literesearcher.testing.memory_keys import MemoryKeys
+from literesearcher.testing.memory_ledger import MemoryLedger
+from literesearcher.testing.memory_record import Record
 from literesearcher.timing.clock import Clock, SystemClock
 
 IDEMPOTENCY = timedelta(hours=24)
-
-
-@dataclass
-class _Record:
-    job: Job
-    requires_schema: int = 1
-    fence: int = 0
-    lease_until: datetime | None = None
-    """None: in the queue, or ended."""
-    journal: list[Envelope] = field(default_factory=list)
-    letters: list[tuple[Letter, int]] = field(default_factory=list)
-    """Each with the newest fence that took it."""
 
 
 @dataclass
@@ -60,10 +51,11 @@ class MemoryJobs(MemoryKeys):
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock or SystemClock())
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, Record] = {}
         self._used: dict[tuple[str, str], _Used] = {}
+        self._ledger = MemoryLedger()
 
-    async def create(self, new: NewJob) -> tuple[Job, bool]:
+    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
         """The job and True, or the job that its idempotency key made before and False."""
         self._check_open()
         now = self._clock.now()
@@ -73,8 +65,9 @@ class MemoryJobs(MemoryKeys):
                 if used.digest != new.request_digest:
                     raise Conflict("the key was used with another body", code="idempotency_key_reused")
                 return self._records[used.job_id].job, False
+        self._ledger.admit(new.tenant_id, budget=budget, at=new.created_at)
         job = lifecycle.created_job(new, new_id("job"))
-        record = self._records[job.id] = _Record(job)
+        record = self._records[job.id] = Record(job)
         record.journal = [_envelope(job.id, 1, new.created_at, 0, 0, new.created)]
         if new.idempotency_key is not None:
             self._used[new.tenant_id, new.idempotency_key] = _Used(job.id, new.request_digest, now)
@@ -124,7 +117,7 @@ class MemoryJobs(MemoryKeys):
         more = len(found) > limit
         return JobPage(found[:limit], pages.encode_cursor(*_age(found[limit - 1])) if more else None)
 
-    def _own(self, tenant_id: str, job_id: str) -> _Record:
+    def _own(self, tenant_id: str, job_id: str) -> Record:
         self._check_open()
         record = self._records.get(job_id)
         if record is None or record.job.tenant_id != tenant_id:
@@ -168,7 +161,7 @@ class MemoryStore(MemoryJobs):
             self._records[job_id].lease_until = self._clock.now() + timedelta(seconds=lease_seconds)
         return Renewal(
             lost=frozenset(job_id for job_id, _ in held if job_id not in kept),
-            letters=frozenset(job_id for job_id in kept if _unread(self._records[job_id])),
+            letters=frozenset(job_id for job_id in kept if self._records[job_id].unread),
         )
 
     async def release(self, job_id: str, fence: int, *, requires_schema: int | None = None) -> None:
@@ -196,7 +189,15 @@ class MemoryStore(MemoryJobs):
         await self.backlog()
 
     async def append(
-        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        attempt: int,
+        at: datetime,
+        events: Sequence[Event],
+        budget: Budget = NO_LIMIT,
     ) -> list[Envelope]:
         """Append all or nothing."""
         self._check_open()
@@ -208,6 +209,7 @@ class MemoryStore(MemoryJobs):
         if expected_seq != len(record.journal) + 1:
             raise SequenceConflict(f"the next event of {job_id} is number {len(record.journal) + 1}")
         new = [_envelope(job_id, expected_seq + index, at, attempt, fence, event) for index, event in enumerate(events)]
+        self._ledger.enter(record.job.tenant_id, events, budget=budget, at=at)
         record.journal.extend(new)
         record.job = replace(record.job, last_seq=len(record.journal))
         for event in events:
@@ -215,13 +217,20 @@ class MemoryStore(MemoryJobs):
                 status: JobStatus = "running" if record.job.status == "queued" else record.job.status
                 record.job = replace(record.job, status=status, started_at=record.job.started_at or at)
             elif isinstance(event, JobEnded):
-                ended = lifecycle.ended_fields(event)
-                record.job = replace(
-                    record.job, status=event.status, stop_reason=event.stop_reason, ended_at=at, **ended
-                )
-                record.lease_until = None
-                record.letters.clear()
+                record.end(event, at)
         return new
+
+    async def end_unread(self, job_id: str, fence: int, *, at: datetime, end: JobEnded) -> None:
+        """End the job, not its journal."""
+        self._check_open()
+        if not self._live(job_id, fence):
+            raise LeaseLost(f"the lease on {job_id} is lost")
+        self._records[job_id].end(end, at)
+
+    async def spent(self, tenant_id: str, day: str) -> Spend:
+        """What the ledger says."""
+        self._check_open()
+        return self._ledger.spent(tenant_id, day)
 
     async def read(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[Envelope]:
         """Events with seq > `after`."""
@@ -252,11 +261,11 @@ class MemoryStore(MemoryJobs):
         if not self._live(job_id, fence):
             raise LeaseLost(f"the lease on {job_id} is lost")
         record = self._records[job_id]
-        unread = _unread(record)
+        unread = record.unread
         record.letters = [(letter, fence) for letter, _ in record.letters]
         return unread
 
-    def _free(self, record: _Record) -> bool:
+    def _free(self, record: Record) -> bool:
         if record.job.status in ENDED:
             return False
         return record.lease_until is None or record.lease_until <= self._clock.now()
@@ -274,10 +283,6 @@ class MemoryStore(MemoryJobs):
 
 def _age(job: Job) -> tuple[float, str]:
     return (job.created_at.timestamp(), job.id)
-
-
-def _unread(record: _Record) -> list[Letter]:
-    return [letter for letter, taken_by in record.letters if taken_by < record.fence]
 
 
 def _envelope(job_id: str, seq: int, at: datetime, attempt: int, fence: int, event: Event) -> Envelope:

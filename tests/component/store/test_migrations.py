@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, text
 
+from literesearcher.jobs.ids import new_id
+from literesearcher.jobs.spending import NO_LIMIT, Spend
+from literesearcher.jobs.sql.jobs import create as create_job
 from literesearcher.jobs.sql.revisions import REVISIONS
 from literesearcher.jobs.sql.schema import HEAD, idempotency, metadata
 from literesearcher.jobs.sql_store import SqlStore, migrate, open_store, status
@@ -75,6 +79,29 @@ async def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pyte
             await migrate(url)
     assert (await status(url)).revision is None
     assert (await migrate(url)).revision == HEAD
+
+
+async def test_a_store_of_the_first_revision_keeps_its_jobs(url: str) -> None:
+    """A program of before made it; nothing of it is lost, and the ledger begins empty."""
+    from literesearcher.jobs.sql.url import parse
+    from literesearcher.jobs.sql_store import _open_runner
+
+    runner = await _open_runner(parse(url))
+
+    def first(conn: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", "literesearcher.jobs:migrations")
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+
+    await runner.write(first)
+    job, _ = await runner.write(partial(create_job, new=wish(), job_id=new_id("job"), budget=NO_LIMIT))
+    await runner.aclose()
+    assert (await status(url)).standing == "behind"
+    store = await open_store(url, migrate=True)
+    assert (await store.get("acme", job.id)).id == job.id
+    assert await store.spent("acme", "2026-01-01") == Spend()
+    await store.aclose()
 
 
 async def test_status_tells_and_changes_nothing(url: str, tmp_path: Path) -> None:

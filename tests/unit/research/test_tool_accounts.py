@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from literesearcher.research import machine
@@ -22,7 +24,7 @@ from literesearcher.testing.machine_run import MachineRun, answer, call, created
 PRICES = {"search": 0.001, "visit": 0.0005}
 
 
-def begin(*, repeats: str = "fetch", **limits: object) -> MachineRun:
+def begin(*, repeats: Any = "fetch", **limits: Any) -> MachineRun:
     run = MachineRun()
     run.append(created(limits=Limits(**limits)))
     run.append(AttemptStarted("w", "openai", "m", 131_072, prices=PRICES, repeats=repeats))

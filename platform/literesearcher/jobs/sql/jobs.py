@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 from literesearcher.errors import Conflict, NotFound
 from literesearcher.jobs import lifecycle, pages
 from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
-from literesearcher.jobs.sql import rows
+from literesearcher.jobs.spending import Budget, day_of
+from literesearcher.jobs.sql import ledger, rows
 from literesearcher.jobs.sql.schema import IDEMPOTENCY_SECONDS, events, idempotency, inbox, insert_new, jobs, unix_now
 
 PURGE_BATCH = 200
@@ -38,12 +39,13 @@ def not_found(job_id: str) -> NotFound:
     return NotFound(f"there is no job {job_id}", field="id")
 
 
-def create(conn: Connection, new: NewJob, job_id: str) -> tuple[Job, bool]:
-    """Write the job and its first event, unless its idempotency key is known."""
+def create(conn: Connection, new: NewJob, job_id: str, budget: Budget) -> tuple[Job, bool]:
+    """Write the job and its first event, unless its idempotency key is known or the tenant's budget is spent."""
     if new.idempotency_key is not None:
         known = _claim_key(conn, new, job_id)
         if known is not None:
             return get(conn, new.tenant_id, known), False
+    ledger.admit(conn, new.tenant_id, day_of(new.created_at), budget=budget, at=new.created_at)
     conn.execute(
         _INSERT_JOB,
         {

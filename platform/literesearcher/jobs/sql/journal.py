@@ -7,6 +7,7 @@ writer changes nothing. Refuses to know: which database it is, what the events m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,9 +16,11 @@ from sqlalchemy import Connection, Update, bindparam, case, delete, func, insert
 from literesearcher.errors import DurabilityError, LeaseLost, SequenceConflict
 from literesearcher.jobs import lifecycle
 from literesearcher.jobs.model import ENDED, Envelope, Job, Letter
-from literesearcher.jobs.sql import rows
+from literesearcher.jobs.spending import NO_LIMIT, Budget, entries
+from literesearcher.jobs.sql import ledger, rows
 from literesearcher.jobs.sql.jobs import not_found
 from literesearcher.jobs.sql.schema import events, inbox, jobs, unix_now
+from literesearcher.research import codec
 from literesearcher.research.events import AttemptStarted, Event, JobEnded
 
 _held = (jobs.c.id == bindparam("b_job"), jobs.c.fence == bindparam("b_fence"), jobs.c.lease_until > unix_now())
@@ -40,6 +43,7 @@ def _move(extra: dict[str, Any]) -> Update:
     return update(jobs).where(*_held, at_end).values(last_seq=bindparam("b_last"), **extra)
 
 
+_ENDED_UNREAD = update(jobs).where(*_held).values(**_ENDED)
 _MOVES: dict[tuple[bool, bool], Update] = {
     (started, ended): _move((_STARTED if started else {}) | (_ENDED if ended else {}))
     for started in (False, True)
@@ -58,11 +62,22 @@ class Append:
     """An append with its events encoded once, however often the transaction is tried."""
 
     def __init__(
-        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: float, events: Sequence[Event]
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        attempt: int,
+        at: datetime,
+        events: Sequence[Event],
+        budget: Budget = NO_LIMIT,
     ) -> None:
         self._events = events
+        self._at = at
+        self._budget = budget
+        self._spending = entries(events, at)
         self._rows = rows.event_rows(
-            job_id, None, first_seq=expected_seq, at=at, attempt=attempt, fence=fence, events=events
+            job_id, None, first_seq=expected_seq, at=at.timestamp(), attempt=attempt, fence=fence, events=events
         )
         for row in self._rows:
             del row["tenant_id"]
@@ -78,7 +93,7 @@ class Append:
         if end is not None and end is not events[-1]:
             raise ValueError("nothing follows JobEnded in a journal")
         if started or end is not None:
-            self._move_to["b_at"] = at
+            self._move_to["b_at"] = at.timestamp()
         if end is not None:
             self._move_to |= {
                 "b_status": end.status,
@@ -89,12 +104,16 @@ class Append:
         self._statement = _MOVES[started, self._ends]
 
     def __call__(self, conn: Connection) -> None:
-        """LeaseLost or SequenceConflict, and then nothing is written."""
+        """LeaseLost, SequenceConflict or BudgetSpent, and then nothing is written."""
+        job_id = self._move_to["b_job"]
         if conn.execute(self._statement, self._move_to).rowcount != 1:
-            raise _why_not(conn, self._move_to["b_job"], self._move_to["b_fence"])
+            raise _why_not(conn, job_id, self._move_to["b_fence"])
         conn.execute(_INSERT, self._rows)
         if self._ends:
-            conn.execute(_FORGET_LETTERS, {"b_job": self._move_to["b_job"]})
+            conn.execute(_FORGET_LETTERS, {"b_job": job_id})
+        # Last, so that the row that all jobs of the tenant share is held for as short as can be.
+        for entry in self._spending:
+            ledger.add(conn, job_id, entry, budget=self._budget, at=self._at)
 
     def envelopes(self) -> list[Envelope]:
         """What was written."""
@@ -119,6 +138,21 @@ def _why_not(conn: Connection, job_id: str, fence: int) -> DurabilityError:
     if row is None or row.fence != fence or not row.live:
         return LeaseLost(f"the lease on {job_id} is lost: another holder has it, it ran out, or the job is over")
     return SequenceConflict(f"the next event of {job_id} is number {row.last_seq + 1}")
+
+
+def end_unread(conn: Connection, job_id: str, fence: int, at: float, end: JobEnded) -> None:
+    """End the row as this event would, and leave the journal as it is. LeaseLost where somebody else has the job."""
+    ending = {
+        "b_job": job_id,
+        "b_fence": fence,
+        "b_at": at,
+        "b_status": end.status,
+        "b_stop_reason": end.stop_reason,
+        "b_result": codec.encode(end).decode(),
+    }
+    if conn.execute(_ENDED_UNREAD, ending).rowcount != 1:
+        raise LeaseLost(f"the lease on {job_id} is lost")
+    conn.execute(_FORGET_LETTERS, {"b_job": job_id})
 
 
 def read(conn: Connection, job_id: str, after: int, limit: int | None) -> list[Envelope]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from literesearcher.errors import ConfigurationError
 from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL, jobs, store_meta
 
-REVISIONS = (HEAD,)
+REVISIONS = ("0001", HEAD)
 """Every revision that this program knows, oldest first. A store at any other was made by a newer version."""
 _LOCK = 0x6C69_7465_7265_7365
 """Advisory lock of PostgreSQL: two programs that migrate at once do it one after the other."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from literesearcher.errors import BoundaryError, UnfoldableEvent
+from literesearcher.errors import DamagedEvent, UnfoldableEvent
 from literesearcher.jobs.lifecycle import ended_fields, instant
 from literesearcher.jobs.model import ApiKey, Envelope, Job
 from literesearcher.jobs.sql import schema
@@ -60,7 +60,7 @@ def job(row: Any) -> Job:
 def envelope(row: Any) -> Envelope:
     """The envelope of a row of EVENT_COLUMNS; its event is None where this program cannot read it.
 
-    `BoundaryError` `store_corrupt` where its payload is damaged.
+    `DamagedEvent` where its payload is damaged.
     """
     event: Event | None
     try:
@@ -69,7 +69,7 @@ def envelope(row: Any) -> Envelope:
     except UnfoldableEvent:
         event = None
     except ValueError:
-        raise BoundaryError(f"event {row.seq} of {row.job_id} is damaged in the store", code="store_corrupt") from None
+        raise DamagedEvent(f"event {row.seq} of {row.job_id} is damaged in the store") from None
     return Envelope(row.job_id, row.seq, row.type, row.version, instant(row.at), row.attempt, row.fence, event, payload)
 
 

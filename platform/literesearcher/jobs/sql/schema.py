@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration that this program knows."""
 STORE_LEVEL = 1
 """What this program can read. A migration that older programs cannot live with raises `store_meta.min_level`."""
@@ -144,6 +144,18 @@ corpora = Table(
     Column("settings", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("tenant_id", "name", name="uq_corpora_tenant_name"),
+)
+
+# What a tenant's tool calls came to in a day (UTC, YYYY-MM-DD); stays when its jobs are removed.
+tool_spend = Table(
+    "tool_spend",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    # Millionths of a USD, what open calls have reserved included.
+    Column("micro_usd", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "day"),
 )
 
 store_meta = Table(

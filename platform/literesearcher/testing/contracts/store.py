@@ -1,4 +1,4 @@
-"""The job store's contract: what every implementation of `jobs.ports.Store` passes, in four parts.
+"""The job store's contract: what every implementation of `jobs.ports.Store` passes, in parts.
 
 A test subclasses `StoreContract` and gives two fixtures: `store`, empty, and `second`, another handle on the same data.
 Happy, missing, duplicate, concurrent, cancelled in mid-call, taken over, fenced out, closed twice.
@@ -14,6 +14,7 @@ from literesearcher.errors import CallerError, Conflict, NotFound
 from literesearcher.jobs.ports import Store
 from literesearcher.testing.contracts.store_jobs import JobsContract
 from literesearcher.testing.contracts.store_journal import InboxContract, JournalContract
+from literesearcher.testing.contracts.store_ledger import LedgerContract
 from literesearcher.testing.contracts.store_queue import QueueContract
 
 
@@ -95,5 +96,5 @@ class KeysContract:
                 await store.revoke_key(unknown)
 
 
-class StoreContract(JobsContract, QueueContract, JournalContract, InboxContract, KeysContract):
+class StoreContract(JobsContract, QueueContract, JournalContract, LedgerContract, InboxContract, KeysContract):
     """All of it."""
