@@ -47,7 +47,8 @@ class ToolMetrics:
         )
         self.provider_wait_seconds = Histogram(
             f"{name}_provider_wait_seconds",
-            "Waits before a request, by provider and reason (rate, concurrency, retry_after).",
+            "Waits before a request, by provider and reason (rate, concurrency, retry_after, site_rate, "
+            "site_concurrency).",
             ["provider", "reason"],
             buckets=_SECONDS,
             registry=registry,

@@ -15,9 +15,10 @@ from literesearcher.timing.clock import Clock
 from literesearcher.tools.cache import Reuse
 from literesearcher.tools.extraction import Extractor
 from literesearcher.tools.fetch_chain import FetchChain
-from literesearcher.tools.governor import Governor
+from literesearcher.tools.governor import Governor, Rules
 from literesearcher.tools.guard import Guard
 from literesearcher.tools.kept_extraction import KeptExtractor
+from literesearcher.tools.limits.lanes import Limit
 from literesearcher.tools.page_cut import CountTokens
 from literesearcher.tools.page_reading import PageReading
 from literesearcher.tools.page_source import PageSource
@@ -30,6 +31,7 @@ from literesearcher.tools.providers.scrapedo import ScrapedoPages
 from literesearcher.tools.providers.serper import SerperSearch
 from literesearcher.tools.providers.wire import Wire
 from literesearcher.tools.proxy import ToolProxy
+from literesearcher.tools.redis_link import RedisLink
 from literesearcher.tools.search import SearchTool
 from literesearcher.tools.visit import VisitTool
 
@@ -52,7 +54,8 @@ def assemble(
     metrics = metrics or ToolMetrics()
     parts = _Parts(settings, clock, corpus, guard or Guard())
     reuse = Reuse(clock=clock, enabled=settings.tools.cache == "on")
-    governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings))
+    link = _link(settings, clock, metrics)
+    governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings), rules=_rules(settings), link=link)
     searches = [parts.search(name) for name in settings.search_providers]
     pages = [parts.pages(name) for name in settings.page_providers]
     chain = FetchChain(pages, guard=parts.guard, clock=clock, governor=governor)
@@ -71,14 +74,43 @@ def assemble(
             "search": sum(governor.price(provider.id) for provider in searches),
             "visit": sum(governor.price(provider.id) for provider in pages),
         },
-        closers=(governor.aclose, parts.aclose),
+        closers=(governor.aclose, parts.aclose, *([link.aclose] if link is not None else [])),
     )
+
+
+def _sections(settings: Settings) -> dict[str, ProviderSection]:
+    """Of the listed providers. The local corpus has none: it costs nothing and is not limited."""
+    found = {name: getattr(settings, name, None) for name in (*settings.search_providers, *settings.page_providers)}
+    return {name: section for name, section in found.items() if isinstance(section, ProviderSection)}
 
 
 def _prices(settings: Settings) -> dict[str, float]:
     """USD a request by provider id."""
-    found = {name: getattr(settings, name, None) for name in (*settings.search_providers, *settings.page_providers)}
-    return {name: section.cost_usd for name, section in found.items() if isinstance(section, ProviderSection)}
+    return {name: section.cost_usd for name, section in _sections(settings).items()}
+
+
+def _rules(settings: Settings) -> Rules:
+    """What limits requests to providers and sites."""
+    tools = settings.tools
+    return Rules(
+        providers={
+            name: Limit(section.per_second, section.burst, section.concurrency)
+            for name, section in _sections(settings).items()
+        },
+        # A site has no burst of its own: a second's worth at once.
+        site=Limit(tools.host_per_second, max(1, round(tools.host_per_second)), tools.host_concurrency),
+        hedge=tools.hedge,
+        breaker_failures=tools.breaker_failures,
+        breaker_seconds=tools.breaker_seconds,
+    )
+
+
+def _link(settings: Settings, clock: Clock, metrics: ToolMetrics) -> RedisLink | None:
+    """The Redis of the tools, None where there is none."""
+    url = settings.tools.redis_url or settings.redis.url
+    if url is None:
+        return None
+    return RedisLink(url, clock=clock, metrics=metrics, timeout_seconds=settings.tools.redis_timeout_seconds)
 
 
 class _Parts:

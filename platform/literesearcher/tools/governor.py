@@ -1,7 +1,7 @@
 """Every request to a provider goes through here: may it go out now, how often is it tried, what did it cost.
 
-Owns: tries, waits, caps, breakers, hedges, the price list and the tally. Refuses to know: what is asked, texts, caches.
-Above: `tools.search`, `tools.fetch_chain`. Below: one provider.
+Owns: each provider's gate, tries, the price list and the tally. Refuses to know: what is asked, texts, caches, how
+limits work (`tools.limits`). Above: `tools.search`, `tools.fetch_chain`. Below: `limits.errand`, one provider.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolTry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import retrying
+from literesearcher.tools.limits.breaker import Breaker
+from literesearcher.tools.limits.errand import Errand, Gate
+from literesearcher.tools.limits.hedging import Pace
+from literesearcher.tools.limits.lanes import Lanes, Limit
 from literesearcher.tools.providers.port import Provider
+from literesearcher.tools.redis_link import RedisLink
 
 T = TypeVar("T")
 
@@ -32,13 +36,45 @@ class Tally:
         return sum(one.cost_usd for one in self.tries)
 
 
-class Governor:
-    """One a process, shared by all providers."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What limits requests. A provider without a limit is not limited, has no breaker and is never asked twice."""
 
-    def __init__(self, *, clock: Clock, metrics: ToolMetrics, prices: Mapping[str, float] | None = None) -> None:
+    providers: Mapping[str, Limit] = field(default_factory=dict)
+    site: Limit | None = None
+    hedge: bool = True
+    breaker_failures: int = 8
+    breaker_seconds: float = 20.0
+
+
+class Governor:
+    """One a process, shared by all providers. `link` stays its owner's to close."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        metrics: ToolMetrics,
+        prices: Mapping[str, float] | None = None,
+        rules: Rules | None = None,
+        link: RedisLink | None = None,
+    ) -> None:
+        rules = rules or Rules()
         self._clock = clock
         self._metrics = metrics
         self._prices = dict(prices or {})
+        self._hedge = rules.hedge
+        self._lanes = Lanes(clock=clock, link=link, site=rules.site)
+        self._gates: dict[str, Gate] = {}
+        for provider, limit in rules.providers.items():
+            breaker = Breaker(
+                provider,
+                failures=rules.breaker_failures,
+                seconds=rules.breaker_seconds,
+                clock=clock,
+                shown=metrics.breaker_open.labels(provider).set,
+            )
+            self._gates[provider] = Gate(self._lanes.of_provider(provider, limit), breaker, Pace())
 
     def price(self, provider: str) -> float:
         """USD of one request."""
@@ -56,28 +92,29 @@ class Governor:
     ) -> T:
         """The provider's answer, tried by `provider.policy`. `once(seconds)` is one request within so many seconds.
 
-        `host` is the target site of a page, "" for a search. Raises what the last request raised.
+        `host` is the target site of a page, "" for a search. Raises what the last request raised, or a `BoundaryError`
+        for one that was not sent: `provider_open` (or the reason: `provider_quota`, `provider_unauthorized`) while the
+        breaker is open, `provider_busy` where a wait would pass the deadline.
         """
         deadline = self._clock.monotonic() + timeout_seconds
-
-        async def one() -> T:
-            started = self._clock.monotonic()
-            outcome, cost = "cancelled", self.price(provider.id)
-            try:
-                answer = await once(max(0.001, deadline - started))
-                outcome = "ok"
-                return answer
-            except BoundaryError as error:
-                outcome, cost = error.code, 0.0
-                raise
-            finally:
-                seconds = self._clock.monotonic() - started
-                tally.tries.append(ToolTry(provider.id, outcome, seconds, cost))
-                self._metrics.provider_requests.labels(provider.id, outcome).inc()
-                self._metrics.provider_seconds.labels(provider.id).observe(seconds)
-                self._metrics.provider_cost.labels(provider.id).inc(cost)
-
-        return await retrying(one, policy=provider.policy, clock=self._clock, deadline=deadline)
+        gate = self._gates.get(provider.id)
+        errand = Errand(
+            clock=self._clock,
+            metrics=self._metrics,
+            provider=provider.id,
+            price=self.price(provider.id),
+            gate=gate,
+            site=self._lanes.of_site(host) if gate is not None else None,
+            hedge=self._hedge,
+            once=once,
+            tenant_id=tenant_id,
+            deadline=deadline,
+            tries=tally.tries,
+        )
+        return await retrying(errand.attempt, policy=provider.policy, clock=self._clock, deadline=deadline)
 
     async def aclose(self) -> None:
-        """Safe to call twice."""
+        """Whoever waits gets `tools_closed`. Safe to call twice."""
+        for gate in self._gates.values():
+            await gate.lane.aclose()
+        await self._lanes.aclose()

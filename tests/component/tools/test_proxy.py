@@ -116,8 +116,17 @@ async def test_a_spent_quota_reads_as_a_failed_search_never_as_no_results(make, 
     tools = make()
     result = await search(tools, "q")
     assert result.text == "Google search timeout for query: 'q'"
-    assert (result.items[0].ok, result.items[0].status) == (False, "provider_unauthorized")
-    assert (await search(tools, "q")).items[0].ok, "a failure is not kept"
+    assert (result.items[0].ok, result.items[0].status) == (False, "provider_quota")
+    again = await search(tools, "q")
+    assert (again.text, again.items[0].status) == (result.text, "provider_quota")
+    assert len(stub.bodies) == 1, "nobody asks for a while"
+
+
+async def test_a_failure_is_not_kept(make, stub):
+    stub.gives(lambda: web.json_response({}, status=400), lambda: organic("x"))
+    tools = make()
+    assert (await search(tools, "q")).items[0].status == "provider_rejected"
+    assert (await search(tools, "q")).items[0].ok
 
 
 async def test_a_search_that_is_not_there_by_the_deadline_fails_alone(make, stub):

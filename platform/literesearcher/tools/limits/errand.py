@@ -1,0 +1,192 @@
+"""The way of one call to a provider and back: one try is a request, or two where the first is slow.
+
+Owns: the order of what a request passes, what its end means for the gate, the entry in the tally. Refuses to know: what
+is asked, how limits work, how often is tried (`tools.governor`). Below: the other modules of `tools.limits`.
+
+A request passes, in this order: the provider's breaker and pause, the site's lane (pages), the provider's lane, and the
+breaker once more. The site comes before the provider so that whoever waits for a slow site holds nothing that everybody
+needs. Without a gate, which is the local corpus, it passes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.research.events import ToolTry
+from literesearcher.telemetry.tool_metrics import ToolMetrics
+from literesearcher.timing.clock import Clock
+from literesearcher.tools.limits.breaker import Breaker, Verdict, verdict
+from literesearcher.tools.limits.hedging import Pace, hedged
+from literesearcher.tools.limits.lanes import Lane
+from literesearcher.tools.limits.rate import busy
+from literesearcher.tools.providers.port import FetchedPage, SearchAnswer
+
+T = TypeVar("T")
+
+_FREE = frozenset(
+    {
+        "provider_busy",
+        "provider_error",
+        "provider_unreachable",
+        "provider_unauthorized",
+        "provider_quota",
+        "provider_rejected",
+    }
+)
+"""Failures for which no provider charges. What was sent and not seen to fail so (cancelled, timed out, garbage) may be
+charged, so it counts."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """One provider's lane, breaker and pace."""
+
+    lane: Lane
+    breaker: Breaker
+    pace: Pace
+
+
+@dataclass(slots=True, kw_only=True)
+class Errand(Generic[T]):
+    """One call of `Governor.call`; `tries` gets one entry a request."""
+
+    clock: Clock
+    metrics: ToolMetrics
+    provider: str
+    price: float
+    gate: Gate | None
+    site: Lane | None
+    hedge: bool
+    once: Callable[[float], Awaitable[T]]
+    tenant_id: str
+    deadline: float
+    tries: list[ToolTry]
+
+    async def attempt(self) -> T:
+        """One try: a request, or two where the first is slow."""
+        gate = self.gate
+        if gate is None:
+            return await self._send()
+        began = self.clock.monotonic()
+        try:
+            await self._enter(gate, patient=True)
+        except BoundaryError as error:
+            self._note(error.code, self.clock.monotonic() - began, 0.0)
+            raise
+        try:
+            patience = gate.pace.patience() if self.hedge else None
+            gate.pace.begun()
+            if patience is None or self.clock.monotonic() + patience >= self.deadline:
+                return await self._send()
+            return await self._hedged(gate, patience)
+        finally:
+            self._leave(gate)
+
+    async def _hedged(self, gate: Gate, patience: float) -> T:
+        sent = won = False
+
+        async def second() -> T:
+            nonlocal sent
+            await self._enter(gate, patient=False)
+            try:
+                sent = True
+                return await self._send()
+            finally:
+                self._leave(gate)
+
+        try:
+            answer, winner = await hedged(
+                self._send, second, after_seconds=patience, may_hedge=gate.pace.may_hedge, clock=self.clock
+            )
+            won = winner == "second"
+            return answer
+        finally:
+            if sent:
+                self.metrics.hedges.labels(self.provider, "won" if won else "lost").inc()
+
+    async def _enter(self, gate: Gate, *, patient: bool) -> None:
+        while True:
+            refusal = gate.breaker.refusal()
+            if refusal is not None:
+                raise refusal
+            gate.lane.rate.refuse_hopeless(self.deadline)
+            if self.site is not None:
+                await self.site.enter(self.tenant_id, self.deadline, patient=patient, waited=self._waited)
+            try:
+                await gate.lane.enter(self.tenant_id, self.deadline, patient=patient, waited=self._waited)
+            except BaseException:
+                if self.site is not None:
+                    self.site.leave()
+                raise
+            if not gate.lane.rate.paused:
+                return
+            # Somebody was told to wait while this one stood in line for a slot.
+            self._leave(gate)
+            if not patient:
+                raise busy(self.provider)
+
+    def _leave(self, gate: Gate) -> None:
+        gate.lane.leave()
+        if self.site is not None:
+            self.site.leave()
+
+    async def _send(self) -> T:
+        gate, started = self.gate, self.clock.monotonic()
+        try:
+            ticket = gate.breaker.admit() if gate is not None else 0
+        except BoundaryError as error:
+            self._note(error.code, 0.0, 0.0)
+            raise
+        given = max(0.001, self.deadline - started)
+        outcome, cost, found = "cancelled", self.price, Verdict.UNKNOWN
+        retry_after: float | None = None
+        try:
+            answer = await self.once(given)
+            outcome, found = _outcome(answer), Verdict.ALIVE
+            if gate is not None:
+                gate.pace.answered(self.clock.monotonic() - started)
+            return answer
+        except BoundaryError as error:
+            outcome, found, retry_after = error.code, verdict(error, given), error.retry_after
+            cost = 0.0 if error.code in _FREE else cost
+            if gate is not None and retry_after and found in (Verdict.ALIVE, Verdict.DOWN):
+                await self._pause(gate, error.code, retry_after)
+            raise
+        except LiteResearcherError as error:
+            # A target that may not be fetched: nothing was sent.
+            outcome, cost = error.code, 0.0
+            raise
+        finally:
+            seconds = self.clock.monotonic() - started
+            self._note(outcome, seconds, cost)
+            self.metrics.provider_seconds.labels(self.provider).observe(seconds)
+            if gate is not None and gate.breaker.report(ticket, found, retry_after):
+                refusal = gate.breaker.refusal()
+                if refusal is not None:
+                    gate.lane.rate.refuse_all(refusal)
+
+    async def _pause(self, gate: Gate, code: str, seconds: float) -> None:
+        """What one was told all obey: of a page's site whoever asks that site, else whoever asks the provider."""
+        if not code.startswith("page_"):
+            await gate.lane.rate.pause(seconds)
+        elif self.site is not None:
+            await self.site.rate.pause(seconds)
+
+    def _waited(self, reason: str, seconds: float) -> None:
+        self.metrics.provider_wait_seconds.labels(self.provider, reason).observe(seconds)
+
+    def _note(self, outcome: str, seconds: float, cost: float) -> None:
+        self.tries.append(ToolTry(self.provider, outcome, seconds, cost))
+        self.metrics.provider_requests.labels(self.provider, outcome).inc()
+        if cost:
+            self.metrics.provider_cost.labels(self.provider).inc(cost)
+
+
+def _outcome(answer: object) -> str:
+    empty = (isinstance(answer, SearchAnswer) and not answer.results) or (
+        isinstance(answer, FetchedPage) and not answer.text
+    )
+    return "empty" if empty else "ok"
