@@ -14,6 +14,8 @@ MAX_ITEMS = 50
 """Queries or pages of one call; the published rollouts ask for five at most."""
 MAX_QUERY_CHARACTERS = 4_000
 MAX_GOAL_CHARACTERS = 20_000
+MAX_URLS_CHARACTERS = 250_000
+"""All URLs of a call together; a single one that is too long for any server reads as a page that is not there."""
 
 SCHEMAS: list[dict[str, Any]] = [
     {
@@ -60,6 +62,16 @@ class UnusableArguments(CallerError):
     default_code = "unusable_arguments"
 
 
+def usable(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call as a tool takes them, and nothing else. `UnusableArguments`, for an unknown tool too."""
+    if name == "search":
+        return {"query": search_queries(arguments)}
+    if name == "visit":
+        urls, goal = visit_pages(arguments)
+        return {"url": urls, "goal": goal}
+    raise UnusableArguments(f"Error: Tool {name} not found", field="name")
+
+
 def search_queries(arguments: dict[str, Any]) -> list[str]:
     """The queries in order, as written; blank ones left out."""
     return _strings(arguments, "query", "search", MAX_QUERY_CHARACTERS)
@@ -68,6 +80,10 @@ def search_queries(arguments: dict[str, Any]) -> list[str]:
 def visit_pages(arguments: dict[str, Any]) -> tuple[list[str], str]:
     """The URLs in order, as written, and the goal."""
     urls = _strings(arguments, "url", "visit", None)
+    if sum(map(len, urls)) > MAX_URLS_CHARACTERS:
+        raise UnusableArguments(
+            f"Error: the strings in 'url' hold more than {MAX_URLS_CHARACTERS} characters together.", field="url"
+        )
     goal = arguments.get("goal")
     if not isinstance(goal, str):
         raise UnusableArguments("Error: visit needs 'goal', a string that says what to look for.", field="goal")

@@ -1,33 +1,48 @@
 """The tool proxy as an HTTP service of its own: `literesearcher tools serve`.
 
-Owns: the routes, their forms, and problem documents. Refuses to know: how a tool is carried out; who may call is
-`server_access`. Below: anything that implements `tools.port.Tools`. A caller that hangs up cancels its call.
+Owns: the routes, their forms. Refuses to know: how a tool is carried out; who may call is `server_access`, bodies are
+`server_bodies`, what a refusal looks like is `server_problems`, the published project's shapes are
+`published_servers`. Below: anything that implements `tools.port.Tools`. A caller that hangs up cancels its call.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from literesearcher.errors import BoundaryError, CallerError, LiteResearcherError
-from literesearcher.tools.arguments import SCHEMAS
+from literesearcher.errors import LiteResearcherError
+from literesearcher.research.tool_options import Fidelity
+from literesearcher.tools.arguments import SCHEMAS, usable
 from literesearcher.tools.port import ToolRequest, Tools
-from literesearcher.tools.server_access import Access, problem
-from literesearcher.tools.wire_form import decode_request, encode
+from literesearcher.tools.published_servers import published_routes
+from literesearcher.tools.server_access import Access
+from literesearcher.tools.server_batch import batch_calls, carried_out
+from literesearcher.tools.server_bodies import read_object
+from literesearcher.tools.server_caller import nobody_there, while_connected
+from literesearcher.tools.server_problems import problem, problem_of
+from literesearcher.tools.wire_form import TERMS, decode_ask, decode_request, encode, refuse_unknown
 
-MAX_BODY_BYTES = 2_000_000
-_CLIENT_CLOSED = 499
+RequestOf = Callable[[dict[str, Any]], ToolRequest]
+_ARGUMENTS = {"search": ("query",), "visit": ("url", "goal")}
 
 
-def create_app(tools: Tools, *, token: SecretStr | None = None) -> FastAPI:
-    """The application. Without a token it answers loopback callers only. `tools` stays its owner's to close."""
-    app = FastAPI(title="LiteResearcher tools", docs_url=None, redoc_url=None)
+def create_app(
+    tools: Tools,
+    *,
+    token: SecretStr | None = None,
+    fidelity: Fidelity = "improved",
+    published_prefix: str = "/published",
+) -> FastAPI:
+    """The application. Without a token it answers loopback callers only. `tools` stays its owner's to close.
+
+    `fidelity` is what the proxy is set to, for `GET /v1/tools`. `ConfigurationError` for a prefix that cannot be.
+    """
+    app = FastAPI(title="LiteResearcher tools", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Access, token=token)
 
     @app.get("/livez")
@@ -39,33 +54,29 @@ def create_app(tools: Tools, *, token: SecretStr | None = None) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/v1/tools")
-    async def schemas() -> dict[str, Any]:
-        """The tools and their argument schemas."""
-        return {"tools": [{"type": "function", "function": schema} for schema in SCHEMAS]}
+    async def described() -> dict[str, Any]:
+        """The tools with their argument schemas, what an item of each costs at most in USD, the fidelity in force."""
+        schemas = [{"type": "function", "function": schema} for schema in SCHEMAS]
+        return {"tools": schemas, "prices": await tools.prices(), "fidelity": fidelity}
 
     @app.post("/v1/tools/call")
     async def call(request: Request) -> Response:
-        """A whole tool call in, its result out; what `tools.http_client` speaks."""
-        return await _carried_out(tools, request, decode_request(await _object(request)))
+        """A whole tool call in, its result out; what `tools.http_client` speaks. What the model wrote wrong gets the
+        text that the model reads."""
+        return await _one(request, tools, decode_request)
 
-    @app.post("/v1/tools/search")
-    async def search(request: Request) -> Response:
-        """`{"query": [...]}`, also `profile` and `timeout_seconds`."""
-        return await _carried_out(tools, request, _typed("search", ("query",), await _object(request)))
-
-    @app.post("/v1/tools/visit")
-    async def visit(request: Request) -> Response:
-        """`{"url": [...], "goal": "..."}`, also `profile` and `timeout_seconds`."""
-        return await _carried_out(tools, request, _typed("visit", ("url", "goal"), await _object(request)))
+    for name, arguments in _ARGUMENTS.items():
+        _add_tool(app, tools, _typed(name, arguments), name)
+    app.include_router(published_routes(tools, published_prefix))
 
     @app.exception_handler(LiteResearcherError)
     async def attributed(request: Request, error: LiteResearcherError) -> Response:
-        return problem(_status(error), error.code, error.message, field=getattr(error, "field", None))
+        return problem_of(error)
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
-        code = "not_found" if error.status_code == 404 else "method_not_allowed"
-        return problem(error.status_code, code, str(error.detail))
+        code = "route_not_found" if error.status_code == 404 else "method_not_allowed"
+        return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
@@ -74,51 +85,38 @@ def create_app(tools: Tools, *, token: SecretStr | None = None) -> FastAPI:
     return app
 
 
-def _typed(name: str, fields: tuple[str, ...], data: dict[str, Any]) -> ToolRequest:
-    arguments = {field: data.pop(field) for field in fields if field in data}
-    return decode_request(data | {"name": name, "arguments": arguments})
+def _add_tool(app: FastAPI, tools: Tools, request_of: RequestOf, name: str) -> None:
+    """The two routes of a tool: one call, and a batch."""
+
+    async def single(request: Request) -> Response:
+        return await _one(request, tools, request_of)
+
+    async def batch(request: Request) -> Response:
+        calls = batch_calls(await read_object(request))
+        results = await while_connected(request, carried_out(tools, calls, request_of))
+        return nobody_there() if results is None else _json(orjson.dumps(results))
+
+    app.add_api_route(f"/v1/tools/{name}", single, methods=["POST"], name=name)
+    app.add_api_route(f"/v1/tools/{name}/batch", batch, methods=["POST"], name=f"{name} batch")
 
 
-def _status(error: LiteResearcherError) -> int:
-    if isinstance(error, CallerError):
-        return 413 if error.code == "body_too_large" else 422
-    if isinstance(error, BoundaryError):
-        return 503 if error.transient else 502
-    return 500
+def _typed(name: str, arguments: tuple[str, ...]) -> RequestOf:
+    """Bodies that hold the tool's arguments and the terms side by side; what is wrong in either is the caller's."""
+    names = TERMS | frozenset(arguments)
+
+    def request_of(data: dict[str, Any]) -> ToolRequest:
+        refuse_unknown(data, names)
+        given = usable(name, {field: data[field] for field in arguments if field in data})
+        return ToolRequest(name, given, decode_ask(data))
+
+    return request_of
 
 
-async def _object(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise CallerError(f"the request body may hold {MAX_BODY_BYTES} bytes", code="body_too_large")
-    try:
-        data = orjson.loads(bytes(body))
-    except orjson.JSONDecodeError:
-        raise CallerError("the request body is not JSON in UTF-8", code="invalid_json") from None
-    if not isinstance(data, dict):
-        raise CallerError("the request body must be a JSON object", code="invalid_json")
-    return data
+async def _one(request: Request, tools: Tools, request_of: RequestOf) -> Response:
+    wanted = request_of(await read_object(request))
+    result = await while_connected(request, tools.call(wanted))
+    return nobody_there() if result is None else _json(encode(result))
 
 
-async def _carried_out(tools: Tools, request: Request, wanted: ToolRequest) -> Response:
-    call = asyncio.create_task(tools.call(wanted))
-    gone = asyncio.create_task(_hung_up(request))
-    try:
-        await asyncio.wait((call, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not call.done():
-            return Response(status_code=_CLIENT_CLOSED)
-        return Response(encode(call.result()), media_type="application/json")
-    finally:
-        for task in (call, gone):
-            task.cancel()
-        await asyncio.gather(call, gone, return_exceptions=True)
-
-
-async def _hung_up(request: Request) -> None:
-    try:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-    except ClientDisconnect:
-        return
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 
-import orjson
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -17,21 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.own_site import from_another_site, host_name, is_loopback
 from literesearcher.settings.sections import ToolsSection
+from literesearcher.tools.server_problems import problem
 
 _PROBES = ("/livez", "/readyz")
-_TITLES = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    413: "Body too large",
-    415: "Unsupported content type",
-    421: "Misdirected request",
-    422: "The request is wrong",
-    500: "Internal error",
-    502: "A dependency failed",
-    503: "A dependency failed for now",
-}
 
 
 def require_token_beyond_loopback(section: ToolsSection) -> None:
@@ -41,15 +28,6 @@ def require_token_beyond_loopback(section: ToolsSection) -> None:
             f"the tools would be served on {section.host} without a token: set LITERESEARCHER_TOOLS__TOKEN, "
             "or LITERESEARCHER_TOOLS__HOST to 127.0.0.1"
         )
-
-
-def problem(status: int, code: str, detail: str, *, field: str | None = None) -> Response:
-    """A problem document (RFC 9457)."""
-    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "code": code}
-    body["detail"] = detail
-    if field is not None:
-        body["field"] = field
-    return Response(orjson.dumps(body), status_code=status, media_type="application/problem+json")
 
 
 class Access:
@@ -83,7 +61,12 @@ class Access:
         if self._token is not None:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), self._token):
-                return problem(401, "unauthorized", "the service token is missing or wrong")
+                return problem(
+                    401,
+                    "unauthorized",
+                    "the service token is missing or wrong",
+                    headers={"WWW-Authenticate": 'Bearer realm="literesearcher"'},
+                )
             return None
         client = scope.get("client")
         if client is None or not is_loopback(client[0]):

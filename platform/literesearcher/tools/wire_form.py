@@ -1,11 +1,15 @@
-"""JSON forms of a tool call and its result, as they travel between the proxy's server and its client.
+"""JSON forms of a tool call, its terms and its result, as they travel between the proxy's server and its client.
 
-Owns: both directions, so that what arrives equals what was sent. Refuses to know: HTTP.
+Owns: both directions, so that what arrives equals what was sent, and that a wrong field is named. Refuses to know:
+HTTP, what the arguments of a tool must be (`arguments`), who enforces the terms.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import date
+from typing import Any, cast, get_args
 
 import orjson
 
@@ -13,58 +17,39 @@ from literesearcher.errors import CallerError
 from literesearcher.research import codec
 from literesearcher.research.events import ToolCompleted
 from literesearcher.research.messages import Profile
+from literesearcher.research.tool_options import FIDELITIES, CacheMode, SourcePolicy
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult
 
 MAX_TIMEOUT_SECONDS = 3600.0
+MAX_LISTED = 1_000
+"""Entries of one list of the source policy."""
+TERMS = frozenset(field.name for field in fields(Ask))
+"""Names of the fields that stand beside a call's own."""
+_MAX_ID_CHARACTERS = 200
 
 
 def encode(value: ToolRequest | ToolResult) -> bytes:
     """UTF-8 JSON, field by field; the ask's fields stand beside the call's."""
     if isinstance(value, ToolRequest):
-        ask = value.ask
-        return orjson.dumps(
-            {
-                "name": value.name,
-                "arguments": value.arguments,
-                "job_id": ask.job_id,
-                "tenant_id": ask.tenant_id,
-                "profile": ask.profile,
-                "timeout_seconds": ask.timeout_seconds,
-            }
-        )
+        terms = {name: getattr(value.ask, name) for name in TERMS}
+        return orjson.dumps({"name": value.name, "arguments": value.arguments} | terms)
     return orjson.dumps(value)
 
 
 def decode_request(data: dict[str, Any]) -> ToolRequest:
     """A request that `encode` wrote, or one that somebody typed. `CallerError` names the field at fault."""
-    unknown = data.keys() - {"name", "arguments", "job_id", "tenant_id", "profile", "timeout_seconds"}
-    if unknown:
-        raise CallerError(f"unknown field {min(unknown)!r}", field=min(unknown))
+    refuse_unknown(data, {"name", "arguments"} | TERMS)
     if not isinstance(data.get("name"), str):
         raise CallerError("name must be a string", field="name")
     if not isinstance(data.get("arguments"), dict):
         raise CallerError("arguments must be an object", field="arguments")
-    for name in ("job_id", "tenant_id"):
-        if not isinstance(data.get(name, ""), str):
-            raise CallerError(f"{name} must be a string", field=name)
-    profile = data.get("profile", "inference")
-    if profile not in ("inference", "training"):
-        raise CallerError("profile must be `inference` or `training`", field="profile")
-    timeout = data.get("timeout_seconds", 600.0)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT_SECONDS:
-        raise CallerError(
-            f"timeout_seconds must be a number above 0 and at most {MAX_TIMEOUT_SECONDS:g}", field="timeout_seconds"
-        )
-    return ToolRequest(
-        name=data["name"],
-        arguments=data["arguments"],
-        ask=Ask(
-            job_id=data.get("job_id", ""),
-            tenant_id=data.get("tenant_id", ""),
-            profile=cast(Profile, profile),
-            timeout_seconds=float(timeout),
-        ),
-    )
+    return ToolRequest(name=data["name"], arguments=data["arguments"], ask=decode_ask(data))
+
+
+def decode_ask(data: dict[str, Any]) -> Ask:
+    """The terms among the fields of a body; what is not there has its default."""
+    given = {name: read(name, data[name]) for name, read in _READERS.items() if name in data}
+    return Ask(**given)
 
 
 def decode_result(body: bytes) -> ToolResult:
@@ -76,3 +61,95 @@ def decode_result(body: bytes) -> ToolResult:
     if not isinstance(event, ToolCompleted) or not isinstance(event.text, str):
         raise ValueError("not a tool result")
     return ToolResult(event.text, event.items, float(data["elapsed_seconds"]))
+
+
+def refuse_unknown(data: dict[str, Any], names: set[str] | frozenset[str], within: str = "") -> None:
+    """`CallerError` for a field that is none of these: a misspelt limit must not pass for no limit."""
+    unknown = data.keys() - names
+    if unknown:
+        field = within + min(unknown)[:_MAX_ID_CHARACTERS]
+        raise CallerError(f"there is no field {field!r}", field=field)
+
+
+def _identity(name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_ID_CHARACTERS:
+        raise CallerError(f"{name} must be a string of at most {_MAX_ID_CHARACTERS} characters", field=name)
+    return value
+
+
+def _one_of(*allowed: str) -> Callable[[str, Any], str]:
+    def read(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise CallerError(f"{name} must be {', '.join(allowed[:-1])} or {allowed[-1]}", field=name)
+        return cast(str, value)
+
+    return read
+
+
+def _fidelity(name: str, value: Any) -> str | None:
+    return None if value is None else _one_of(*FIDELITIES)(name, value)
+
+
+def _timeout(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TIMEOUT_SECONDS:
+        raise CallerError(f"{name} must be a number above 0 and at most {MAX_TIMEOUT_SECONDS:g}", field=name)
+    return float(value)
+
+
+def _pages_read(name: str, value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
+        raise CallerError(f"{name} must be an object of page counts by name of a site", field=name)
+    return value
+
+
+def _sources(name: str, value: Any) -> SourcePolicy:
+    if not isinstance(value, dict):
+        raise CallerError(f"{name} must be an object", field=name)
+    refuse_unknown(value, frozenset(_SOURCE_READERS), f"{name}.")
+    return SourcePolicy(**{field: _SOURCE_READERS[field](f"{name}.{field}", given) for field, given in value.items()})
+
+
+def _strings(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+        raise CallerError(f"{name} must be a list of strings", field=name)
+    if len(value) > MAX_LISTED:
+        raise CallerError(f"{name} may have {MAX_LISTED} entries", field=name)
+    return tuple(value)
+
+
+def _day(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        # The standard library also takes week dates and dates without dashes.
+        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
+            return value
+    except ValueError:
+        pass
+    raise CallerError(f"{name} must be a day, YYYY-MM-DD", field=name)
+
+
+def _maximum(name: str, value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise CallerError(f"{name} must be a whole number above 0", field=name)
+
+
+_SOURCE_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "allow_domains": _strings,
+    "deny_domains": _strings,
+    "published_after": _day,
+    "published_before": _day,
+    "languages": _strings,
+    "max_pages_per_domain": _maximum,
+}
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "job_id": _identity,
+    "tenant_id": _identity,
+    "profile": _one_of(*get_args(Profile)),
+    "timeout_seconds": _timeout,
+    "cache": _one_of(*get_args(CacheMode)),
+    "sources": _sources,
+    "fidelity": _fidelity,
+    "pages_read": _pages_read,
+}

@@ -1,15 +1,23 @@
-"""Servers on loopback that act as the providers and as the web, and a guard that lets tests reach them."""
+"""Servers on loopback that act as the providers and as the web, and a guard that lets tests reach them; the proxy's own
+service on a real socket."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
+import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from literesearcher.tools.addresses import Address, is_public
 from literesearcher.tools.guard import Guard
+from literesearcher.tools.server import create_app
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -94,3 +102,26 @@ def dns() -> TestWeb:
 @pytest.fixture
 def guard(dns) -> Guard:
     return Guard(resolve=dns.resolve, address_allowed=dns.allowed)
+
+
+@asynccontextmanager
+async def _serving(tools, token=None, **wishes):
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = create_app(tools, token=SecretStr(token) if token else None, **wishes)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    async with asyncio.timeout(60):
+        while not server.started:
+            await asyncio.sleep(0.01)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{listening.getsockname()[1]}") as session:
+            yield session
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+def serving():
+    """`serving(tools, token, ...)`: a client session of a proxy's service on a real socket, as a context."""
+    return _serving
