@@ -59,6 +59,10 @@ class ToolProxy:
         self._metrics.call_seconds.labels(request.name).observe(elapsed)
         for item in items:
             self._metrics.items.labels(item.kind, item.status or "found").inc()
+            if item.status == "refused":
+                self._metrics.refusals.labels("guard").inc()
+            for reason, count in item.left_out.items():
+                self._metrics.refusals.labels(reason).inc(count)
         return ToolResult(text, items, elapsed)
 
     async def prices(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolItem
@@ -21,6 +22,7 @@ from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import SearchAnswer, SearchProvider, SearchResult
+from literesearcher.tools.source_rules import SourceRules, left_out_line
 
 LIFETIME_SECONDS = 3600.0
 PROVIDER_SECONDS = 180.0
@@ -50,8 +52,9 @@ class SearchTool:
         outcomes = await gathered([self._query(query, ask) for query in queries])
         items = []
         seen: set[str] = set()
+        rules = SourceRules(ask.sources, ask.pages_read)
         for outcome in outcomes:
-            items.append(_item(outcome, ask.profile, seen))
+            items.append(_item(outcome, ask.profile, seen, rules))
         return formatting.join_searches([item.text for item in items], ask.profile), items
 
     async def _query(self, query: str, ask: Ask) -> _Outcome:
@@ -95,7 +98,7 @@ def _size(answer: SearchAnswer) -> int:
     return 500 + sum(200 + 2 * (len(r.title) + len(r.link) + len(r.snippet or "")) for r in answer.results)
 
 
-def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
+def _item(outcome: _Outcome, profile: Profile, seen: set[str], rules: SourceRules) -> ToolItem:
     """`seen`: links that earlier queries of the call listed; training left duplicates out."""
     query = outcome.query
     if outcome.found is None:
@@ -110,10 +113,14 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
             tried=outcome.tally.tries,
         )
     answer = outcome.found.value
-    results: Sequence[SearchResult] = answer.results
+    filtered = rules.results(answer.results, now=datetime.fromtimestamp(outcome.found.at, UTC))
+    results: Sequence[SearchResult] = filtered.results
     if profile == "training":
         results = formatting.for_training(results, seen)
-    listed = bool(results) or (answer.listed and profile == "inference")
+    listed = bool(results) or (answer.listed and profile == "inference" and not filtered.left_out)
+    text = formatting.search_text(query, results, profile) if listed else formatting.no_results_text(query)
+    if filtered.left_out:
+        text += f"\n\n{left_out_line(filtered.left_out)}"
     return ToolItem(
         kind="search",
         target=query,
@@ -121,10 +128,11 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str]) -> ToolItem:
         provider=answer.provider,
         status="found" if results else "none",
         results=[{"title": result.title, "url": result.link} for result in results],
-        text=formatting.search_text(query, results, profile) if listed else formatting.no_results_text(query),
+        text=text,
         cache=outcome.found.cache,
         fetched_at=outcome.found.at,
         elapsed_seconds=outcome.elapsed_seconds,
         cost_usd=outcome.tally.cost_usd,
         tried=outcome.tally.tries,
+        left_out=filtered.left_out,
     )

@@ -1,7 +1,7 @@
 """The visit tool: each page fetched and read for the goal, all pages at once, order kept.
 
-Owns: the steps of one page, what becomes of each failure. Refuses to know: how a page is fetched, kept or read.
-Above: `tools.proxy`. Below: `page_source`, `page_reading`.
+Owns: the steps of one page, what becomes of each failure, where the job's source policy is asked. Refuses to know: how
+a page is fetched, kept or read. Above: `tools.proxy`. Below: `source_rules`, `page_source`, `page_reading`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolItem
 from literesearcher.research.tool_options import Fidelity
 from literesearcher.timing.clock import Clock
-from literesearcher.tools import formatting
+from literesearcher.tools import formatting, source_rules
 from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Tally
 from literesearcher.tools.guard import RefusedTarget
 from literesearcher.tools.page_reading import PageReading
 from literesearcher.tools.page_source import FETCH_SECONDS, PageSource
 from literesearcher.tools.port import Ask
+from literesearcher.tools.source_rules import Reason, SourceRules
 
 
 class VisitTool:
@@ -34,13 +35,20 @@ class VisitTool:
 
     async def run(self, urls: Sequence[str], goal: str, *, ask: Ask) -> tuple[str, list[ToolItem]]:
         """The text of the whole call, and its items in the order asked."""
-        items = await gathered([self._timed(url, goal, ask) for url in urls])
+        rules = SourceRules(ask.sources, ask.pages_read)
+        # Before anything is fetched, so that the first pages of a site are the ones that are read.
+        refused = [rules.of_target(url) or rules.take(url) for url in urls]
+        items = await gathered(
+            [self._timed(url, goal, ask, rules, reason) for url, reason in zip(urls, refused, strict=True)]
+        )
         return formatting.join_pages([item.text for item in items]), items
 
-    async def _timed(self, url: str, goal: str, ask: Ask) -> ToolItem:
+    async def _timed(self, url: str, goal: str, ask: Ask, rules: SourceRules, reason: Reason | None) -> ToolItem:
+        if reason is not None:
+            return _refused(url, goal, reason)
         started = self._clock.monotonic()
         tally = Tally()
-        item = await self._page(url, goal, ask, started + ask.timeout_seconds, tally)
+        item = await self._page(url, goal, ask, rules, started + ask.timeout_seconds, tally)
         return replace(
             item,
             elapsed_seconds=self._clock.monotonic() - started,
@@ -48,7 +56,7 @@ class VisitTool:
             tried=tally.tries,
         )
 
-    async def _page(self, url: str, goal: str, ask: Ask, deadline: float, tally: Tally) -> ToolItem:
+    async def _page(self, url: str, goal: str, ask: Ask, rules: SourceRules, deadline: float, tally: Tally) -> ToolItem:
         try:
             async with asyncio.timeout(min(FETCH_SECONDS, deadline - self._clock.monotonic())):
                 found = await self._source.get(url, ask=ask, tally=tally)
@@ -59,6 +67,9 @@ class VisitTool:
         except TimeoutError:
             return _failed(url, goal, formatting.UNREACHABLE, "timeout")
         page = found.value.page
+        reason = rules.of_page(page, url)
+        if reason is not None:
+            return _refused(url, goal, reason)
         read = await self._reading.read(page, goal, ask=ask, fidelity=ask.fidelity or self._fidelity, deadline=deadline)
         return ToolItem(
             kind="page",
@@ -73,7 +84,13 @@ class VisitTool:
             cache=read.cache or found.cache,
             fetched_at=found.at,
             usage=read.usage,
+            domain=source_rules.domain_of(page.url or url),
         )
+
+
+def _refused(url: str, goal: str, reason: Reason) -> ToolItem:
+    note = formatting.PageNote(source_rules.said(reason), formatting.UNREACHABLE.summary)
+    return replace(_failed(url, goal, note, "policy"), left_out={reason: 1})
 
 
 def _failed(url: str, goal: str, note: formatting.PageNote, status: str) -> ToolItem:
