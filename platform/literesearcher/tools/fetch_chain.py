@@ -66,7 +66,7 @@ class FetchChain:
         refused: RefusedTarget | None = None
         failed: BoundaryError | None = None
         last: FetchedPage | None = None
-        for provider in self._in_order(url):
+        for provider in self._in_order(url, ask.tenant_id):
             try:
                 page = await self._from(provider, url, ask, deadline, tally)
             except RefusedTarget as error:
@@ -85,12 +85,12 @@ class FetchChain:
             raise refused
         raise failed or RefusedTarget("no provider of pages takes such a URL")
 
-    def _in_order(self, url: str) -> list[PageProvider]:
+    def _in_order(self, url: str, tenant_id: str) -> list[PageProvider]:
         local = [provider for provider in self._providers if provider.id == "local"]
         if not url.strip().lower().startswith(("http://", "https://")):
             return local  # a key of the page store, or nothing that is fetched
         try:
-            host = self._guard.target(url).raw_host or ""
+            host = self._guard.target(url, tenant_id=tenant_id).raw_host or ""
         except RefusedTarget:
             # A stored page may have any URL; whoever would open this one refuses it again.
             return list(self._providers)
@@ -110,11 +110,16 @@ class FetchChain:
         if left <= 0:
             raise BoundaryError("no time is left for the page", code="page_timeout")
         return await self._governor.call(
-            provider, once, tenant_id=ask.tenant_id, timeout_seconds=left, tally=tally, host=self._host(url)
+            provider,
+            once,
+            tenant_id=ask.tenant_id,
+            timeout_seconds=left,
+            tally=tally,
+            host=self._host(url, ask.tenant_id),
         )
 
-    def _host(self, url: str) -> str:
+    def _host(self, url: str, tenant_id: str) -> str:
         try:
-            return self._guard.target(url).raw_host or ""
+            return self._guard.target(url, tenant_id=tenant_id).raw_host or ""
         except RefusedTarget:
             return ""
