@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,7 +23,7 @@ STATUSES = ["queued", "running", "cancelling", "completed", "incomplete", "faile
 @click.option("--tenant", default="default", show_default=True, help="Whose jobs.")
 @click.pass_context
 def command(ctx: click.Context, tenant: str) -> None:
-    """Jobs: list, show, events, cancel, delete."""
+    """Jobs: list, show, events, replay, cancel, delete."""
     ctx.obj = tenant
 
 
@@ -137,6 +138,50 @@ def show_events(tenant: str, job_id: str, follow: bool, as_json: bool) -> int:
 
     _with_store(look)
     return 0
+
+
+@command.command("replay")
+@click.argument("job_id", required=False)
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A journal that `jobs events ID --json` wrote, instead of a job of the store.",
+)
+@click.option("--partial", is_flag=True, help="Replay what is there of a job that has not ended.")
+@click.option("--json", "as_json", is_flag=True, help="The whole, with every divergence.")
+@click.pass_obj
+def replay_job(tenant: str, job_id: str | None, path: Path | None, partial: bool, as_json: bool) -> int:
+    """Go through a job's journal again, offline: tool texts made of their recorded parts, every decision compared.
+
+    Exit code 0: the same decisions. 1: a divergence, shown as a diff.
+    """
+    from literesearcher.cli.job_replay import as_object, replayed, summary, told
+    from literesearcher.jobs.model import Envelope
+
+    if (job_id is None) == (path is None):
+        raise click.UsageError("give a job's ID or --file, one of them")
+
+    async def look(store: Store) -> list[Envelope]:
+        assert job_id is not None
+        await store.get(tenant, job_id)
+        return await store.read(job_id)
+
+    if path is not None:
+        from literesearcher.cli.journal_file import read_journal
+
+        events = read_journal(path)
+    else:
+        events = _with_store(look)
+    found = replayed(events, partial=partial)
+    if as_json:
+        _print_json(as_object(events[0].job_id, found))
+    elif found.divergences:
+        for line in told(found):
+            click.echo(line)
+    else:
+        click.echo(summary(found))
+    return 1 if found.divergences else 0
 
 
 @command.command("cancel")

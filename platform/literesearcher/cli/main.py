@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "orchestrator": "A worker alone, on a shared store.",
     "tools": "Serve the tools, or try one: search, visit.",
     "batch": "Run a dataset of questions, several rollouts each.",
-    "jobs": "List, show, follow, cancel and delete jobs.",
+    "jobs": "List, show, follow, replay, cancel and delete jobs.",
     "corpus": "The local corpus: add, list, remove.",
     "keys": "API keys: create, list, revoke.",
     "store": "The job store: migrate, status.",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import datetime
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +17,24 @@ from literesearcher.research.events import (
     DeadlineReached,
     EffectFailed,
     EffectUnknown,
+    Event,
     ToolItem,
     TurnStarted,
 )
 from literesearcher.research.messages import Limits, Message, Usage
+from literesearcher.research.replaying import replay
 from literesearcher.testing.machine_run import MachineRun, answer, call, created
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row with its payload."""
+
+    seq: int
+    at: datetime
+    event: Event
+    payload: dict[str, Any]
+
 
 TEXTS = st.sampled_from(
     [
@@ -67,9 +84,8 @@ def runs(draw: st.DrawFn) -> MachineRun:
         else:
             assert isinstance(command, Generate)
             if fate in (44, 45):
-                intent = TurnStarted(command.turn, command.kind, command.prefix_epoch, command.max_tokens)
-                run.append(intent)
-                run.append(EffectUnknown(len(run.rows), intent.type, intent.turn))
+                run.start_turn()
+                run.append(EffectUnknown(len(run.rows), TurnStarted.type, command.turn))
             elif fate in (46, 47, 48):
                 run.start_turn()
                 run.append(EffectFailed(command.turn, "prompt_too_long", "too long"))
@@ -108,6 +124,15 @@ def test_any_job_ends_and_can_be_taken_up_at_any_event(run: MachineRun):
     assert machine.decide(state) is None
 
 
+@settings(max_examples=100, deadline=None)
+@given(runs())
+def test_any_job_replays_clean(run: MachineRun):
+    rows = [Row(row.seq, row.at, row.event, dataclasses.asdict(row.event)) for row in run.rows]
+    found = replay(rows)
+    assert found.divergences == []
+    assert found.ended
+
+
 @settings(max_examples=150, deadline=None)
 @given(runs())
 def test_within_an_epoch_every_prompt_extends_the_one_before(run: MachineRun):
@@ -116,7 +141,7 @@ def test_within_an_epoch_every_prompt_extends_the_one_before(run: MachineRun):
     for row in run.rows:
         if type(row.event).__name__ == "TurnCompleted" and row.event.kind == "turn":
             generated = Message("assistant", row.event.text)
-        if not isinstance(row.event, TurnStarted) or row.event.prompt_tokens is None:
+        if not isinstance(row.event, TurnStarted):
             continue
         command = next(prompts)
         assert command.prefix_epoch >= epoch
