@@ -17,7 +17,8 @@ from literesearcher.engine.openai import OpenAIEngine
 from literesearcher.engine.port import GenerationRequest
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.settings.model import Settings
-from literesearcher.settings.sections import EngineSection, JinaSection, SerperSection, ToolsSection
+from literesearcher.settings.provider_sections import JinaSection, SerperSection
+from literesearcher.settings.sections import EngineSection, ToolsSection
 from literesearcher.testing.replay.inversion import invert
 from literesearcher.testing.replay.rollouts import Case, load
 from literesearcher.testing.replay.server import ReplayServer
@@ -54,7 +55,7 @@ async def parts(server: ReplayServer, **engine: Any) -> AsyncIterator[tuple[Open
     client = OpenAIEngine(EngineSection(base_url=f"{server.url}/v1", **engine), clock=SystemClock())
     settings = Settings(
         serper=SerperSection(api_key="key", base_url=f"{server.url}/serper"),
-        jina=JinaSection(base_url=f"{server.url}/jina"),
+        jina=JinaSection(base_url=f"{server.url}/jina", self_hosted=False),
         tools=ToolsSection(search=["serper"], pages=["jina"], cache="off"),
     )
     extractor = EngineExtractor(Completer(client), PlainPrompt(), clock=SystemClock())

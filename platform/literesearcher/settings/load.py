@@ -158,10 +158,16 @@ def _check_whole(settings: Settings) -> None:
             raise ConfigurationError(
                 f"{PREFIX}{section}__KIND=openai needs {PREFIX}{section}__BASE_URL, such as http://localhost:30000/v1"
             )
-    needs_key = (
-        ("serper", settings.serper, settings.tools.search),
-        ("scrapedo", settings.scrapedo, settings.tools.pages),
-    )
-    for provider, own, listed in needs_key:
-        if provider in (listed or ()) and own.api_key is None:
+    listed = (*(settings.tools.search or ()), *(settings.tools.pages or ()))
+    for provider in ("serper", "brave", "tavily", "scrapedo"):
+        if provider in listed and getattr(settings, provider).api_key is None:
             raise ConfigurationError(f"the tools list {provider}: it needs {PREFIX}{provider.upper()}__API_KEY")
+    if "searxng" in listed and settings.searxng.base_url is None:
+        raise ConfigurationError(
+            f"the tools list searxng: it needs {PREFIX}SEARXNG__BASE_URL, such as http://localhost:8888"
+        )
+    if "firecrawl" in listed and settings.firecrawl.api_key is None and not settings.firecrawl.own_base:
+        raise ConfigurationError(
+            f"the tools list firecrawl: it needs {PREFIX}FIRECRAWL__API_KEY, "
+            f"or {PREFIX}FIRECRAWL__BASE_URL of an instance of your own"
+        )

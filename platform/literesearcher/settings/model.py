@@ -9,25 +9,27 @@ from pathlib import Path
 
 from pydantic import Field
 
-from literesearcher.settings.sections import (
+from literesearcher.settings.provider_sections import (
     BraveSection,
+    DirectSection,
+    FirecrawlSection,
+    JinaSection,
+    ScrapedoSection,
+    SearxngSection,
+    SerperSection,
+    TavilySection,
+)
+from literesearcher.settings.sections import (
     BudgetsSection,
     CorpusSection,
-    DirectSection,
     EngineSection,
-    FirecrawlSection,
     GatewaySection,
-    JinaSection,
     MetricsSection,
     OrchestratorSection,
     RedisSection,
     ResearchSection,
-    ScrapedoSection,
-    SearxngSection,
     Section,
-    SerperSection,
     StoreSection,
-    TavilySection,
     ToolsSection,
 )
 
@@ -66,19 +68,25 @@ class Settings(Section):
 
     @property
     def search_providers(self) -> list[str]:
-        """Search providers in force, in order."""
+        """Search providers in force, in order: the live web's that are configured, else `local`."""
         if self.tools.search is not None:
             return list(self.tools.search)
-        return ["serper"] if self.serper.api_key else ["local"]
+        return self._live_search() or ["local"]
+
+    def _live_search(self) -> list[str]:
+        keyed = [name for name in ("serper", "brave", "tavily") if getattr(self, name).api_key]
+        return keyed + (["searxng"] if self.searxng.base_url else [])
 
     @property
     def page_providers(self) -> list[str]:
         """Page providers in force, in order: `local` alone until the live web is configured."""
         if self.tools.pages is not None:
             return list(self.tools.pages)
-        if not self.serper.api_key:
+        if not self._live_search():
             return ["local"]
-        return ["direct", "jina"] + (["scrapedo"] if self.scrapedo.api_key else [])
+        rendering = ["scrapedo"] if self.scrapedo.api_key else []
+        rendering += ["firecrawl"] if self.firecrawl.api_key or self.firecrawl.own_base else []
+        return ["direct", "jina", *rendering]
 
     @property
     def store_url(self) -> str:

@@ -1,4 +1,4 @@
-"""The frozen sections, one a room or provider. Environment: `LITERESEARCHER_<SECTION>__<FIELD>`.
+"""The frozen sections, one a room. Environment: `LITERESEARCHER_<SECTION>__<FIELD>`. Neighbour: `provider_sections`.
 
 Owns: names, types, ranges and defaults. Refuses to know: what the rooms do with them. `settings.load` reads them.
 """
@@ -116,71 +116,6 @@ class ToolsSection(Section):
     host: str = Field("127.0.0.1", description="Address of `tools serve`.")
     port: int = Field(8001, ge=0, le=65535, description="Port of `tools serve`.")
     token: SecretStr | None = Field(None, description="Service token; without one `tools serve` is loopback only.")
-
-
-class ProviderSection(Section):
-    """One provider: its key, where it answers, what it costs, how much it may be asked."""
-
-    api_key: SecretStr | None = Field(None, description="The provider's key.")
-    base_url: str | None = Field(None, description="Where the provider answers.")
-    cost_usd: float = Field(0.0, ge=0, description="USD of one request that was answered; by your plan.")
-    per_second: float = Field(20.0, gt=0, description="Requests a second, all processes on one Redis together.")
-    burst: int = Field(40, ge=1, description="Requests at once after a pause.")
-    concurrency: int = Field(64, ge=1, description="Requests under way in one process.")
-
-
-class SerperSection(ProviderSection):
-    """`POST {base}/search`."""
-
-    base_url: str | None = Field("https://google.serper.dev", description="Searches are `POST {base}/search`.")
-    cost_usd: float = Field(0.001, ge=0, description="USD of one request that was answered; by your plan.")
-
-
-class SearxngSection(ProviderSection):
-    """`GET {base}/search?q=…&format=json`, usually your own."""
-
-
-class BraveSection(ProviderSection):
-    """`GET {base}/res/v1/web/search`."""
-
-    base_url: str | None = Field("https://api.search.brave.com", description="Where the provider answers.")
-    cost_usd: float = Field(0.005, ge=0, description="USD of one request that was answered; by your plan.")
-    per_second: float = Field(1.0, gt=0, description="Requests a second, all processes on one Redis together.")
-    burst: int = Field(1, ge=1, description="Requests at once after a pause.")
-
-
-class TavilySection(ProviderSection):
-    """`POST {base}/search`."""
-
-    base_url: str | None = Field("https://api.tavily.com", description="Where the provider answers.")
-    cost_usd: float = Field(0.008, ge=0, description="USD of one request that was answered; by your plan.")
-
-
-class DirectSection(ProviderSection):
-    """Pages fetched from here; it has neither key nor base URL."""
-
-    per_second: float = Field(200.0, gt=0, description="Requests a second, all processes on one Redis together.")
-    burst: int = Field(400, ge=1, description="Requests at once after a pause.")
-    concurrency: int = Field(256, ge=1, description="Requests under way in one process.")
-
-
-class FirecrawlSection(ProviderSection):
-    """`POST {base}/v2/scrape`."""
-
-    base_url: str | None = Field("https://api.firecrawl.dev", description="Where the provider answers.")
-    cost_usd: float = Field(0.001, ge=0, description="USD of one request that was answered; by your plan.")
-
-
-class JinaSection(ProviderSection):
-    """`GET {base}/{url}`."""
-
-    base_url: str | None = Field("https://r.jina.ai", description="Pages are `GET {base}/{url}`.")
-
-
-class ScrapedoSection(ProviderSection):
-    """`GET {base}/?token=…&url=…`."""
-
-    base_url: str | None = Field("https://api.scrape.do", description="Pages are `GET {base}/?token=…&url=…`.")
 
 
 class CorpusSection(Section):

@@ -1,15 +1,13 @@
-"""A tool proxy from the settings: the one place that knows every provider by name.
+"""A tool proxy from the settings.
 
-Refuses to know: where the corpus, the extractor and the clock come from (the wiring hands them in).
+Refuses to know: where the corpus, the extractor and the clock come from (the wiring hands them in), how a provider is
+made (`provider_choice`).
 """
 
 from __future__ import annotations
 
-from pydantic import SecretStr
-
-from literesearcher.errors import ConfigurationError
 from literesearcher.settings.model import Settings
-from literesearcher.settings.sections import ProviderSection
+from literesearcher.settings.provider_sections import ProviderSection
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.cache import Reuse
@@ -22,14 +20,8 @@ from literesearcher.tools.limits.lanes import Limit
 from literesearcher.tools.page_cut import CountTokens
 from literesearcher.tools.page_reading import PageReading
 from literesearcher.tools.page_source import PageSource
-from literesearcher.tools.page_text import PageReader
-from literesearcher.tools.providers.direct import DirectPages
-from literesearcher.tools.providers.jina import JinaPages
-from literesearcher.tools.providers.local import Library, LocalPages, LocalSearch
-from literesearcher.tools.providers.port import PageProvider, SearchProvider
-from literesearcher.tools.providers.scrapedo import ScrapedoPages
-from literesearcher.tools.providers.serper import SerperSearch
-from literesearcher.tools.providers.wire import Wire
+from literesearcher.tools.provider_choice import ProviderChoice
+from literesearcher.tools.providers.local import Library
 from literesearcher.tools.proxy import ToolProxy
 from literesearcher.tools.redis_link import RedisLink
 from literesearcher.tools.search import SearchTool
@@ -52,7 +44,7 @@ def assemble(
     addresses through.
     """
     metrics = metrics or ToolMetrics()
-    parts = _Parts(settings, clock, corpus, guard or Guard())
+    parts = ProviderChoice(settings, clock, corpus, guard or Guard())
     reuse = Reuse(clock=clock, enabled=settings.tools.cache == "on")
     link = _link(settings, clock, metrics)
     governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings), rules=_rules(settings), link=link)
@@ -111,71 +103,3 @@ def _link(settings: Settings, clock: Clock, metrics: ToolMetrics) -> RedisLink |
     if url is None:
         return None
     return RedisLink(url, clock=clock, metrics=metrics, timeout_seconds=settings.tools.redis_timeout_seconds)
-
-
-class _Parts:
-    def __init__(self, settings: Settings, clock: Clock, corpus: Library | None, guard: Guard) -> None:
-        self._settings = settings
-        self._corpus = corpus
-        self.guard = guard
-        self._wire = Wire(clock=clock)
-        self._reader = PageReader()
-        self._direct: DirectPages | None = None
-
-    def search(self, name: str) -> SearchProvider:
-        if name == "serper":
-            section = self._settings.serper
-            return SerperSearch(
-                api_key=_key("serper", section.api_key),
-                base_url=_base("serper", section.base_url),
-                wire=self._wire,
-            )
-        return LocalSearch(self._library())
-
-    def pages(self, name: str) -> PageProvider:
-        if name == "direct":
-            self._direct = DirectPages(guard=self.guard, reader=self._reader)
-            return self._direct
-        if name == "jina":
-            jina = self._settings.jina
-            return JinaPages(
-                api_key=jina.api_key, base_url=_base("jina", jina.base_url), wire=self._wire, guard=self.guard
-            )
-        if name == "scrapedo":
-            section = self._settings.scrapedo
-            return ScrapedoPages(
-                api_key=_key("scrapedo", section.api_key),
-                base_url=_base("scrapedo", section.base_url),
-                wire=self._wire,
-                guard=self.guard,
-                reader=self._reader,
-            )
-        return LocalPages(self._library())
-
-    def _library(self) -> Library:
-        if self._corpus is None:
-            raise ConfigurationError("the provider `local` is listed, but no local corpus was opened")
-        return self._corpus
-
-    async def aclose(self) -> None:
-        await self._wire.aclose()
-        if self._direct is not None:
-            await self._direct.aclose()
-        self._reader.close()
-        self.guard.close()
-
-
-def _key(provider: str, key: SecretStr | None) -> SecretStr:
-    if key is None or not key.get_secret_value():
-        raise ConfigurationError(
-            f"the provider `{provider}` is listed, but it has no key: set LITERESEARCHER_{provider.upper()}__API_KEY"
-        )
-    return key
-
-
-def _base(provider: str, base_url: str | None) -> str:
-    if not base_url or not base_url.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            f"LITERESEARCHER_{provider.upper()}__BASE_URL must be a URL that starts with http:// or https://"
-        )
-    return base_url

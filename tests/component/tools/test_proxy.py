@@ -60,8 +60,8 @@ async def make(stub, other_stub, guard, extractor):
             {
                 "tools": {"search": list(search), "pages": list(pages), "cache": cache},
                 "serper": {"api_key": "k3", "base_url": stub.url},
-                "jina": {"base_url": other_stub.url},
-                "scrapedo": {"api_key": "k4", "base_url": other_stub.url},
+                "jina": {"base_url": other_stub.url, "self_hosted": False},
+                "scrapedo": {"api_key": "k4", "base_url": other_stub.url, "self_hosted": False},
             }
         )
         tools = assemble(settings, extractor=extractor, clock=SystemClock(), guard=guard, corpus=corpus)

@@ -124,6 +124,7 @@ def settings_for(url: str) -> dict[str, str]:
         "LITERESEARCHER_SERPER__API_KEY": "replay",
         "LITERESEARCHER_SERPER__BASE_URL": f"{url}/serper",
         "LITERESEARCHER_JINA__BASE_URL": f"{url}/jina",
+        "LITERESEARCHER_JINA__SELF_HOSTED": "false",  # it opens nothing, and recorded hosts need not resolve here
         "LITERESEARCHER_TOOLS__SEARCH": '["serper"]',
         "LITERESEARCHER_TOOLS__PAGES": '["jina"]',
         "LITERESEARCHER_TOOLS__CACHE": "off",

@@ -1,7 +1,8 @@
 """The port to search and page providers: one query or one page in, one answer or one attributed failure out.
 
 Refuses to know: the model's texts, caches, retries of other providers, jobs. Above: `tools.search` and
-`tools.fetch_chain`. Below: a provider a file (`local`, `serper`, `direct`, `jina`, `scrapedo`).
+`tools.fetch_chain`. Below: a provider a file (search: `local`, `serper`, `searxng`, `brave`, `tavily`; pages: `local`,
+`direct`, `jina`, `scrapedo`, `firecrawl`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from literesearcher.timing.retry import RetryPolicy
 
 BUSY = RetryPolicy(tries=2, first_seconds=0.5, max_seconds=5.0)
 """For page providers: a second call where the first found the provider busy or gone; the next provider waits."""
+SEARCHES = RetryPolicy(tries=4, first_seconds=1.0, max_seconds=8.0)
+"""For search engines with limits by the second: longer waits, so that the last try falls into another second."""
 
 
 class Provider(Protocol):

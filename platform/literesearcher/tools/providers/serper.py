@@ -1,26 +1,27 @@
 """Google results through Serper: `POST {base}/search`.
 
-Owns: its request, the locale rule, its five tries' waits, and reading its answer.
+Owns: its request, its five tries' waits, and reading its answer. A source policy goes out as `site:` operators and a
+`tbs` date range; without one the request is the published one to the byte.
 Refuses to know: how results are rendered.
 """
 
 from __future__ import annotations
 
-import json
-import re
+from datetime import date
 
 import orjson
 from pydantic import SecretStr
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
-from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
 from literesearcher.timing.retry import RetryPolicy
+from literesearcher.tools.providers.json_answer import json_object, objects, text
+from literesearcher.tools.providers.locale_rule import from_china
+from literesearcher.tools.providers.narrowing import with_sites
 from literesearcher.tools.providers.port import SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Wire
+from literesearcher.tools.providers.wire import Refusal, Wire, quota_spent
 
-_CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 CHINA = {"location": "China", "gl": "cn", "hl": "zh-cn"}
 UNITED_STATES = {"location": "United States", "gl": "us", "hl": "en"}
 
@@ -31,7 +32,7 @@ TRY_SECONDS = 30.0
 
 def locale_of(query: str) -> dict[str, str]:
     """A query with Chinese characters searches from China, any other from the United States."""
-    return CHINA if _CJK.search(query) else UNITED_STATES
+    return CHINA if from_china(query) else UNITED_STATES
 
 
 class SerperSearch:
@@ -56,8 +57,9 @@ class SerperSearch:
             "POST",
             self._url,
             headers={"X-API-KEY": self._key.get_secret_value(), "Content-Type": "application/json"},
-            body=orjson.dumps({"q": query} | locale_of(query)),
+            body=orjson.dumps({"q": with_sites(query, sources)} | locale_of(query) | _dates(sources)),
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+            judge=_judged,
         )
         return _read(answer.body)
 
@@ -67,34 +69,31 @@ class SerperSearch:
         return f"{place['gl']} {place['hl']}"
 
 
+def _dates(sources: SourcePolicy) -> dict[str, str]:
+    """Google's own date range, `MM/DD/YYYY` on either side."""
+    sides = (("cd_min", sources.published_after), ("cd_max", sources.published_before))
+    told = [f"{name}:{date.fromisoformat(day):%m/%d/%Y}" for name, day in sides if day]
+    return {"tbs": ",".join(["cdr:1", *told])} if told else {}
+
+
+def _judged(refusal: Refusal) -> BoundaryError | None:
+    """An account without credits is told with 400 or 403 and `{"message": "Not enough credits"}`."""
+    spent = refusal.status in (400, 403) and refusal.says(b"not enough credits")
+    return quota_spent("serper") if spent else None
+
+
 def _read(body: bytes) -> SearchAnswer:
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # The standard reader takes what orjson refuses, such as lone surrogates, which are replaced below.
-        try:
-            data = json.loads(body)
-        except (ValueError, RecursionError):
-            raise BoundaryError("serper sent no JSON", code="provider_garbage", transient=True) from None
-    if not isinstance(data, dict):
-        raise BoundaryError("serper sent no JSON object", code="provider_garbage", transient=True)
-    organic = data.get("organic")
+    organic = json_object("serper", body).get("organic")
     if organic is None:
         return SearchAnswer("serper", (), listed=False)
-    if not isinstance(organic, list):
-        raise BoundaryError("serper sent results of an unknown shape", code="provider_garbage", transient=True)
-    return SearchAnswer("serper", tuple(_result(item) for item in organic if isinstance(item, dict)))
-
-
-def _result(item: dict[str, object]) -> SearchResult:
-    def text(name: str) -> str | None:
-        value = item.get(name)
-        return None if value is None else valid_unicode(str(value))
-
-    return SearchResult(
-        title=text("title") or "",
-        link=text("link") or "",
-        snippet=text("snippet"),
-        date=text("date"),
-        source=text("source"),
+    results = tuple(
+        SearchResult(
+            title=text(item.get("title")) or "",
+            link=text(item.get("link")) or "",
+            snippet=text(item.get("snippet")),
+            date=text(item.get("date")),
+            source=text(item.get("source")),
+        )
+        for item in objects("serper", organic)
     )
+    return SearchAnswer("serper", results)

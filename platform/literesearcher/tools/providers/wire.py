@@ -1,13 +1,16 @@
 """The HTTP wire to providers that the operator named: one pooled session, one try a call, nothing followed.
 
-Owns: time and size limits of a provider's answer, and the one translation of its failures. Refuses to know: what is
-asked. A provider's base URL may be anywhere; targets that the model named never come here as URLs to open.
-Errors are made of the provider's name and a status, never of the URL (which may hold a token), and carry no cause.
+Owns: time and size limits of a provider's answer, and the translation of its failures that holds for every provider; a
+provider whose statuses mean something else hands in a `Judge`. Refuses to know: what is asked. A provider's base URL
+may be anywhere; targets that the model named never come here as URLs to open.
+Errors are made of the provider's name and a status, never of the URL (which may hold a token) nor of what the provider
+wrote (which may repeat it), and carry no cause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,16 +22,48 @@ from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import retry_after_seconds
 
 MAX_BYTES = 20_000_000
+MAX_REFUSAL_BYTES = 16_384
+REFUSAL_SECONDS = 5.0
+"""How much of a refusal is read, and for how long, to learn what it is about."""
 USER_AGENT = "LiteResearcher/0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 2xx answer, read whole."""
+    """A 2xx answer, read whole. `headers` are looked up in any case of letters."""
 
     body: bytes
     content_type: str
     charset: str | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of 400 or above. `body`: its beginning, empty where it could not be read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def says(self, *words: bytes) -> bool:
+        """Does the body hold one of the words, in any case of letters?"""
+        text = self.body.lower()
+        return any(word.lower() in text for word in words)
+
+
+Judge = Callable[[Refusal], BoundaryError | None]
+"""What a provider makes of a refusal; None leaves it to the common translation."""
+
+
+def quota_spent(provider: str) -> BoundaryError:
+    """The account has no credits left: final until somebody pays, and never to be read as "nothing found"."""
+    return BoundaryError(f"{provider}: the account's quota is spent", code="provider_quota")
+
+
+def key_refused(provider: str) -> BoundaryError:
+    """The key is unknown, revoked, or not good for this request."""
+    return BoundaryError(f"{provider} refused the key", code="provider_unauthorized")
 
 
 class Wire:
@@ -49,6 +84,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         max_bytes: int = MAX_BYTES,
+        judge: Judge | None = None,
     ) -> Answer:
         """One call. `BoundaryError` on no connection, time out, redirect, 4xx, 5xx, or an answer over `max_bytes`."""
         answer: Answer | BoundaryError
@@ -60,12 +96,14 @@ class Wire:
                 if 200 <= response.status < 300:
                     answer = await _read(provider, response, max_bytes)
                 else:
-                    answer = _refusal(provider, response, self._clock.now())
+                    answer = await _refused(provider, response, judge, self._clock.now())
         except TimeoutError:
             answer = BoundaryError(f"{provider} took too long", code="provider_timeout", transient=True)
         except (aiohttp.ClientConnectionError, OSError) as error:
             answer = BoundaryError(
-                f"{provider} cannot be reached ({type(error).__name__})", code="provider_unreachable", transient=True
+                f"{provider} cannot be reached ({type(error).__name__})",
+                code="provider_unreachable",
+                transient=not isinstance(error, aiohttp.ClientConnectorCertificateError),
             )
         except (aiohttp.ClientError, ValueError) as error:
             answer = BoundaryError(
@@ -103,18 +141,40 @@ async def _read(provider: str, response: aiohttp.ClientResponse, max_bytes: int)
         if size > max_bytes:
             return BoundaryError(f"{provider} sent more than {max_bytes} bytes", code="provider_too_large")
         chunks.append(chunk)
-    return Answer(b"".join(chunks), response.content_type, response.charset)
+    return Answer(b"".join(chunks), response.content_type, response.charset, response.headers)
 
 
-def _refusal(provider: str, response: aiohttp.ClientResponse, now: datetime) -> BoundaryError:
+async def _refused(
+    provider: str, response: aiohttp.ClientResponse, judge: Judge | None, now: datetime
+) -> BoundaryError:
+    if judge is not None and response.status >= 400:
+        judged = judge(Refusal(response.status, response.headers, await _beginning(response)))
+        if judged is not None:
+            return judged
     status = response.status
-    if status == 429:
-        code, transient = "provider_busy", True
-    elif status >= 500:
-        code, transient = ("provider_busy" if status == 503 else "provider_error"), True
-    elif status in (401, 402, 403):
-        code, transient = "provider_unauthorized", False
+    if status == 402:
+        return quota_spent(provider)
+    if status in (401, 403):
+        return key_refused(provider)
+    if status == 429 or status >= 500:
+        code, transient = ("provider_busy" if status in (429, 503) else "provider_error"), True
+    elif status == 408:
+        code, transient = "provider_timeout", True
     else:
         code, transient = "provider_rejected", False
     wait = retry_after_seconds(response.headers.get("Retry-After"), now) if transient else None
     return BoundaryError(f"{provider} answered {status}", code=code, transient=transient, retry_after=wait)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """A refusal that cannot be read is judged by its status."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) >= MAX_REFUSAL_BYTES:
+                    break
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        pass
+    return bytes(body[:MAX_REFUSAL_BYTES])
