@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from literesearcher.cli.local_corpus import open_library, prepare_corpus, uses_local
+from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
 from literesearcher.cli.wiring import read_prompts
@@ -31,6 +32,7 @@ from literesearcher.timing.clock import SystemClock
 
 LOW_DISK_BYTES = 500_000_000
 ANSWER_SECONDS = 15
+_OF_THE_PROXY = ("extractor", "search", "pages", "corpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,23 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
             "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL, __API_KEY or __TOKENIZER_FILE",
         ),
         ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
+        (
+            "tools",
+            _tools,
+            "start it with `literesearcher tools serve`, or correct LITERESEARCHER_TOOLS__URL and __TOKEN",
+        ),
         ("search", _search, "see docs/how-to/model-and-web.md"),
         ("pages", _pages, "see docs/how-to/model-and-web.md"),
         # Each of its errors says what to do; none but a broken index asks for anything to be removed.
         ("corpus", _corpus, "docs/reference/corpus.md has what each code means"),
         ("keys", _keys, "see `literesearcher keys --help`"),
     ]
+    # What a tool proxy elsewhere has of its own is asked by a doctor there.
+    elsewhere = _OF_THE_PROXY if settings.tools.url is not None else ()
     said: dict[str, str] = {}
     for subject, ask, way_out in asked:
+        if subject in elsewhere:
+            continue
         try:
             async with asyncio.timeout(ANSWER_SECONDS if subject != "corpus" else None):
                 yield await ask(settings)
@@ -180,6 +191,10 @@ async def _extractor(settings: Settings) -> Finding:
     if section.kind is None and section.base_url is None:
         return Finding("extractor", "ok", "the main engine reads the pages")
     return await _describe("extractor", section)
+
+
+async def _tools(settings: Settings) -> Finding:
+    return Finding("tools", "ok", await told_of_tools(settings))
 
 
 async def _search(settings: Settings) -> Finding:

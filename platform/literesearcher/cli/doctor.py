@@ -49,7 +49,8 @@ async def _examine(settings: Settings, questions: bool | None) -> int:
     async for finding in checks(settings):
         _show(finding)
         broken = broken or finding.state == "broken"
-    extractive = settings.engine_kind == "extractive" and settings.search_providers == ["local"]
+    local = settings.search_providers == ["local"] and settings.tools.url is None
+    extractive = settings.engine_kind == "extractive" and local
     if questions or (questions is None and extractive and not broken):
         finding = await check_questions(settings)
         _show(finding)

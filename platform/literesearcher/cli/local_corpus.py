@@ -29,7 +29,9 @@ def open_library(settings: Settings) -> Library:
 
 
 def uses_local(settings: Settings) -> bool:
-    """Is the local corpus a provider of searches or pages?"""
+    """Is the local corpus a provider of searches or pages of this process? A tool proxy elsewhere has its own."""
+    if settings.tools.url is not None:
+        return False
     return "local" in settings.search_providers or "local" in settings.page_providers
 
 

@@ -12,19 +12,22 @@ from typing import Any
 
 import click
 
+from literesearcher.cli.metrics_port import TOOLS_PORT, metrics_served
 from literesearcher.cli.serving import address, serve_until_stopped
-from literesearcher.cli.session import TENANT
 from literesearcher.cli.wiring import read_prompts
 from literesearcher.cli.wiring_engine import make_engine
 from literesearcher.cli.wiring_tools import open_tools
 from literesearcher.gateway.serving import serve
-from literesearcher.research.messages import Profile
 from literesearcher.settings.model import Settings
+from literesearcher.telemetry.exposition import process_registry
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
-from literesearcher.tools.port import Ask, ToolRequest, ToolResult
-from literesearcher.tools.proxy import ToolProxy
+from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
 from literesearcher.tools.server import create_app
 from literesearcher.tools.server_access import require_token_beyond_loopback
+
+DRAIN_SECONDS = 30.0
+"""What runs when the proxy is told to stop may end; what does not is tried again by its caller."""
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -33,22 +36,34 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
     return settings.model_copy(update={"tools": settings.tools.model_copy(update=given)})
 
 
+def own_proxy(settings: Settings) -> Settings:
+    """For the process that is the proxy: a TOOLS__URL that all processes are given is not asked by it."""
+    return settings.model_copy(update={"tools": settings.tools.model_copy(update={"url": None})})
+
+
 @asynccontextmanager
-async def opened_tools(settings: Settings) -> AsyncIterator[ToolProxy]:
-    """The tool proxy with its own engine for page extraction, without a job store."""
+async def opened_tools(settings: Settings, metrics: ToolMetrics | None = None) -> AsyncIterator[Tools]:
+    """The tools with their own engine for page extraction, without a job store."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         engine = make_engine(settings.engine, clock)
         stack.push_async_callback(engine.aclose)
-        yield await open_tools(settings, engine=engine, prompts=read_prompts(settings), clock=clock, stack=stack)
+        prompts = read_prompts(settings)
+        yield await open_tools(settings, engine=engine, prompts=prompts, clock=clock, stack=stack, metrics=metrics)
 
 
 async def serve_tools(settings: Settings) -> int:
     """Over HTTP until a signal."""
     section = settings.tools
     require_token_beyond_loopback(section)
-    async with opened_tools(settings) as tools:
-        app = create_app(tools, token=section.token)
+    metrics = ToolMetrics(process_registry())
+    async with (
+        metrics_served(metrics.registry, settings.metrics, default_port=TOOLS_PORT),
+        opened_tools(settings, metrics) as tools,
+    ):
+        app = create_app(
+            tools, token=section.token, fidelity=section.fidelity, published_prefix=section.published_prefix
+        )
 
         def ready(port: int) -> None:
             click.echo(f"listening on {address(section.host, port)}", err=True)
@@ -63,12 +78,13 @@ async def serve_tools(settings: Settings) -> int:
                 stop=stop,
                 ready=ready,
                 setting="LITERESEARCHER_TOOLS__PORT",
+                grace_seconds=DRAIN_SECONDS,
             )
 
         return await serve_until_stopped([api])
 
 
-async def call_once(settings: Settings, name: str, arguments: dict[str, Any], profile: Profile) -> ToolResult:
-    """One call, as a job would make it."""
+async def call_once(settings: Settings, name: str, arguments: dict[str, Any], ask: Ask) -> ToolResult:
+    """One call, as a job would make it; through TOOLS__URL where it is set."""
     async with opened_tools(settings) as tools:
-        return await tools.call(ToolRequest(name, arguments, Ask(tenant_id=TENANT, profile=profile)))
+        return await tools.call(ToolRequest(name, arguments, ask))

@@ -6,11 +6,14 @@ Owns: arguments and what is printed. Refuses to know: how tools work.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from literesearcher.cli.terminal_text import printable
+from literesearcher.errors import CallerError
+from literesearcher.timing.clock import SystemClock
 
 
 @click.group("tools")
@@ -22,56 +25,109 @@ def command() -> None:
 @click.option("--host", help="Address to listen on (default: TOOLS__HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port (default: TOOLS__PORT; 0: any free one).")
 def serve_tools(host: str | None, port: int | None) -> int:
-    """The tool proxy as a process of its own; beyond loopback it needs TOOLS__TOKEN."""
+    """The tool proxy as a process of its own; beyond loopback it needs TOOLS__TOKEN.
+
+    Metrics are on METRICS__HOST:METRICS__PORT (default 127.0.0.1:9101).
+    """
     from literesearcher.cli import tool_service
     from literesearcher.cli.local_corpus import prepare_corpus
     from literesearcher.cli.services import SERVING_LEVEL
     from literesearcher.cli.session import log_to_stderr, read_settings, run_async
 
-    settings = tool_service.with_address(read_settings(), host, port)
+    settings = tool_service.own_proxy(tool_service.with_address(read_settings(), host, port))
     log_to_stderr(SERVING_LEVEL)
     prepare_corpus(settings)
     return run_async(tool_service.serve_tools(settings), fast=True)
 
 
-_profile = click.option(
-    "--profile", type=click.Choice(["inference", "training"]), default="inference", help="Which world is imitated."
+_OPTIONS = (
+    click.option(
+        "--profile", type=click.Choice(["inference", "training"]), default="inference", help="Which world is imitated."
+    ),
+    click.option(
+        "--cache",
+        type=click.Choice(["default", "bypass", "only", "record"]),
+        default="default",
+        help="bypass: neither read nor written; only: offline; record: fetched anew and kept long.",
+    ),
+    click.option(
+        "--fidelity",
+        type=click.Choice(["published", "improved"]),
+        help="published: the published tools' texts to the byte (default: as the proxy is set).",
+    ),
+    click.option("--allow-domain", "allow_domains", multiple=True, metavar="DOMAIN", help="Only these; repeatable."),
+    click.option("--deny-domain", "deny_domains", multiple=True, metavar="DOMAIN", help="Not these; repeatable."),
+    click.option("--after", "published_after", metavar="YYYY-MM-DD", help="Published on that day or later."),
+    click.option("--before", "published_before", metavar="YYYY-MM-DD", help="Published on that day or before."),
+    click.option("--language", "languages", multiple=True, metavar="CODE", help="Such as en, zh; repeatable."),
+    click.option("--timeout", "timeout_seconds", type=float, default=600.0, help="Seconds for the whole call."),
+    click.option("--json", "as_json", is_flag=True, help="The whole result as JSON instead."),
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Also where each part came from, as JSON.")
+
+
+def _with_terms(function: Callable[..., int]) -> Callable[..., int]:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
 
 
 @command.command("search")
 @click.argument("query", nargs=-1, required=True)
-@_profile
-@_json
-def search(query: tuple[str, ...], profile: Any, as_json: bool) -> int:
-    """What the model would read for these queries."""
-    return _call("search", {"query": list(query)}, profile, as_json)
+@_with_terms
+def search(query: tuple[str, ...], **wishes: Any) -> int:
+    """What the model would read for these queries; stderr says where it came from.
+
+    Exit code 0: every query was answered (having no results is an answer), 1: one was not, 2: bad input.
+    """
+    return _call("search", {"query": list(query)}, wishes)
 
 
 @command.command("visit")
 @click.argument("url", nargs=-1, required=True)
 @click.option("--goal", required=True, help="What to look for.")
-@_profile
-@_json
-def visit(url: tuple[str, ...], goal: str, profile: Any, as_json: bool) -> int:
-    """What the model would read for these pages."""
-    return _call("visit", {"url": list(url), "goal": goal}, profile, as_json)
+@_with_terms
+def visit(url: tuple[str, ...], goal: str, **wishes: Any) -> int:
+    """What the model would read for these pages; stderr says where it came from.
+
+    Exit code 0: every page was read, 1: one was not, 2: bad input.
+    """
+    return _call("visit", {"url": list(url), "goal": goal}, wishes)
 
 
-def _call(name: str, arguments: dict[str, Any], profile: Any, as_json: bool) -> int:
+def _call(name: str, arguments: dict[str, Any], wishes: dict[str, Any]) -> int:
     import orjson
 
     from literesearcher.cli import tool_service
     from literesearcher.cli.local_corpus import prepare_corpus
-    from literesearcher.cli.session import log_to_stderr, read_settings, run_async
+    from literesearcher.cli.session import TENANT, log_to_stderr, read_settings, run_async
+    from literesearcher.cli.tool_report import report
+    from literesearcher.tools.arguments import UnusableArguments, usable
+    from literesearcher.tools.wire_form import decode_ask
 
+    try:
+        arguments = usable(name, arguments)
+    except UnusableArguments as error:
+        raise CallerError(error.message.removeprefix("Error: "), field=error.field) from None
+    ask = decode_ask({"tenant_id": TENANT} | _terms(wishes))
     settings = read_settings()
     log_to_stderr()
     prepare_corpus(settings)
-    result = run_async(tool_service.call_once(settings, name, arguments, profile))
-    if as_json:
+    result = run_async(tool_service.call_once(settings, name, arguments, ask))
+    if wishes["as_json"]:
         sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
     else:
         click.echo(printable(result.text))
+        sys.stdout.flush()
+        for line in report(result, now=SystemClock().now().timestamp()):
+            click.echo(line, err=True)
     return 0 if all(item.ok for item in result.items) else 1
+
+
+def _terms(wishes: dict[str, Any]) -> dict[str, Any]:
+    """The options as the terms of a call stand in a request."""
+    rules = ("allow_domains", "deny_domains", "published_after", "published_before", "languages")
+    given = {rule: wishes[rule] for rule in rules if wishes[rule]}
+    sources = {rule: list(value) if isinstance(value, tuple) else value for rule, value in given.items()}
+    terms = {name: wishes[name] for name in ("profile", "cache", "fidelity", "timeout_seconds")}
+    return terms | {"sources": sources}

@@ -1,7 +1,8 @@
-"""The tool proxy as the settings describe it: its corpus, its page extractor, its providers.
+"""The tools as the settings describe them: the proxy of this process with its corpus, page extractor and providers, or
+one that runs elsewhere.
 
-Owns: which engine reads pages, and the adapter that makes it a completer. Refuses to know: what tools do. Closing is
-left to the stack that is handed in.
+Owns: which of the two, which engine reads pages, and the adapter that makes it a completer. Refuses to know: what tools
+do. Closing is left to the stack that is handed in.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from literesearcher.errors import BoundaryError
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.extraction import Completion, EngineExtractor, Extractor
+from literesearcher.tools.http_client import HttpTools
 from literesearcher.tools.passage_extraction import PassageExtractor
-from literesearcher.tools.proxy import ToolProxy
+from literesearcher.tools.port import Tools
 
 DESCRIBE_SECONDS = 5.0
 """How long the start waits for the model server to say what it is; a server that is still loading may come later."""
@@ -48,10 +51,26 @@ class EngineCompleter:
         return Completion(generation.text, generation.usage)
 
 
+def remote_tools(settings: Settings) -> HttpTools | None:
+    """The proxy that TOOLS__URL names, None where it names none; its owner closes it."""
+    return HttpTools(settings.tools.url, settings.tools.token) if settings.tools.url is not None else None
+
+
 async def open_tools(
-    settings: Settings, *, engine: Engine, prompts: Prompts, clock: Clock, stack: AsyncExitStack
-) -> ToolProxy:
-    """The tool proxy. `engine` is the main one, which reads pages unless the EXTRACTOR section names another."""
+    settings: Settings,
+    *,
+    engine: Engine,
+    prompts: Prompts,
+    clock: Clock,
+    stack: AsyncExitStack,
+    metrics: ToolMetrics | None = None,
+) -> Tools:
+    """The tools. `engine` is the main one, which reads pages unless the EXTRACTOR section names another; a proxy that
+    runs elsewhere has its own, and its own corpus, keys and `metrics`."""
+    remote = remote_tools(settings)
+    if remote is not None:
+        stack.push_async_callback(remote.aclose)
+        return remote
     corpus = None
     if uses_local(settings):
         corpus = LocalCorpus(corpus_dir(settings), read_only=settings.corpus.read_only)
@@ -70,7 +89,14 @@ async def open_tools(
             model=info.model if info else "",
             context_length=info.context_length if info else None,
         )
-    tools = assemble(settings, extractor=extractor, clock=clock, corpus=corpus, count_tokens=reader.count_tokens)
+    tools = assemble(
+        settings,
+        extractor=extractor,
+        clock=clock,
+        corpus=corpus,
+        count_tokens=reader.count_tokens,
+        metrics=metrics,
+    )
     stack.push_async_callback(tools.aclose)
     return tools
 

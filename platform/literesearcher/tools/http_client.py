@@ -57,12 +57,12 @@ class HttpTools:
         return dict(self._prices)
 
     async def described(self) -> dict[str, Any]:
-        """What the proxy says of itself: `tools`, `prices` (USD by tool), `fidelity`. Raises as `call`."""
+        """What the proxy says of itself: `tools` (names), `prices` (USD by tool), `fidelity`. Raises as `call`."""
         answer = await self._ask("GET", self._url, _LIST_SECONDS)
         try:
             found = orjson.loads(answer)
             return {
-                "tools": list(found["tools"]),
+                "tools": [str(tool["function"]["name"]) for tool in found["tools"]],
                 "prices": {str(name): float(usd) for name, usd in found["prices"].items()},
                 "fidelity": str(found["fidelity"]),
             }
