@@ -99,7 +99,8 @@ class _Run:
         return False
 
     def _differs(self, row: Row, event: ev.Event, what: str, recorded: str, replayed: str) -> None:
-        self.result.divergences.append(Divergence(row.seq, event.type, what, recorded, replayed))
+        # A damaged journal may hold anything in place of a text.
+        self.result.divergences.append(Divergence(row.seq, event.type, what, str(recorded), str(replayed)))
 
     def _place(self, row: Row, event: ev.Event) -> None:
         follows = self.result.last_seq + 1

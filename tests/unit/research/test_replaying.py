@@ -439,9 +439,7 @@ def test_random_changes_of_text_that_the_machine_acts_on_are_found(seed: int) ->
     index = chance.choice(calls)
     text = rows[index].event.text  # type: ignore[union-attr]
     at = chance.randrange(len(text))
-    forged = text[:at] + chance.choice(["x\u2060", "", " ", "\n"]) + text[at + 1 :]
-    if forged == text:
-        pytest.skip("the same letter")
+    forged = text[:at] + chance.choice(["x\u2060", "", "\u00a0", "\r"]) + text[at + 1 :]
     found = replay(changed(rows, index, text=forged), rejoined)
     assert first(found) == (rows[index].seq, "tool.completed")
     assert (found.divergences[0].recorded, found.divergences[0].replayed) == (forged, text)
