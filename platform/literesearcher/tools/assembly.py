@@ -10,12 +10,17 @@ from literesearcher.settings.model import Settings
 from literesearcher.settings.provider_sections import ProviderSection
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
-from literesearcher.tools.cache import Reuse
+from literesearcher.tools.cache.lifetimes import Lifetimes
+from literesearcher.tools.cache.memory import MemoryKept
+from literesearcher.tools.cache.results import ResultCache
+from literesearcher.tools.cache.shared import RedisKept
 from literesearcher.tools.extraction import Extractor
 from literesearcher.tools.fetch_chain import FetchChain
 from literesearcher.tools.governor import Governor, Rules
 from literesearcher.tools.guard import Guard
+from literesearcher.tools.intranet import Intranet
 from literesearcher.tools.kept_extraction import KeptExtractor
+from literesearcher.tools.kept_reading import KeptReading
 from literesearcher.tools.limits.lanes import Limit
 from literesearcher.tools.page_cut import CountTokens
 from literesearcher.tools.page_reading import PageReading
@@ -44,22 +49,28 @@ def assemble(
     addresses through.
     """
     metrics = metrics or ToolMetrics()
-    parts = ProviderChoice(settings, clock, corpus, guard or Guard())
-    reuse = Reuse(clock=clock, enabled=settings.tools.cache == "on")
+    parts = ProviderChoice(settings, clock, corpus, guard or Guard(intranet=Intranet(settings.tools.intranet)))
     link = _link(settings, clock, metrics)
+    cache = _cache(settings, clock, metrics, link)
     governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings), rules=_rules(settings), link=link)
+    perimeter = settings.tools.intranet.keys()
     searches = [parts.search(name) for name in settings.search_providers]
     pages = [parts.pages(name) for name in settings.page_providers]
     chain = FetchChain(pages, guard=parts.guard, clock=clock, governor=governor)
     return ToolProxy(
-        search=SearchTool(searches, reuse=reuse, clock=clock, governor=governor),
+        search=SearchTool(searches, cache=cache, clock=clock, governor=governor),
         visit=VisitTool(
-            PageSource(chain, reuse=reuse),
-            PageReading(KeptExtractor(extractor, reuse=reuse), clock=clock, count_tokens=count_tokens),
+            # A tenant with a way into the perimeter may reach it by any URL, redirects included.
+            PageSource(chain, cache=cache, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)),
+            KeptReading(
+                PageReading(KeptExtractor(extractor, cache=cache), clock=clock, count_tokens=count_tokens),
+                extractor=extractor,
+                cache=cache,
+            ),
             clock=clock,
             fidelity=settings.tools.fidelity,
         ),
-        reuse=reuse,
+        cache=cache,
         clock=clock,
         metrics=metrics,
         prices={
@@ -94,6 +105,19 @@ def _rules(settings: Settings) -> Rules:
         hedge=tools.hedge,
         breaker_failures=tools.breaker_failures,
         breaker_seconds=tools.breaker_seconds,
+    )
+
+
+def _cache(settings: Settings, clock: Clock, metrics: ToolMetrics, link: RedisLink | None) -> ResultCache:
+    """The cache, in Redis where there is one."""
+    section = settings.tools
+    return ResultCache(
+        MemoryKept(clock=clock) if link is None else RedisKept(link, clock=clock),
+        clock=clock,
+        metrics=metrics,
+        lifetimes=Lifetimes.of(section),
+        sharing=section.cache_sharing,
+        enabled=section.cache == "on",
     )
 
 

@@ -31,6 +31,8 @@ UNREACHABLE = PageNote(
 TOO_SHORT = PageNote(
     "The webpage content is too short or could not be fully loaded.", "The webpage content could not be processed."
 )
+CACHE_ONLY = ("not_kept", "cache_unavailable")
+"""Failures of a job that reads from the cache only."""
 NOT_EXTRACTED = PageNote("Failed to extract", "Content could not be processed")
 
 
@@ -59,6 +61,13 @@ def no_results_text(query: str) -> str:
 def search_failed_text(query: str) -> str:
     """No provider answered; never to be mistaken for a search without results."""
     return f"Google search timeout for query: '{query}'"
+
+
+def cache_only_text(target: str, failure: str) -> str:
+    """A query or URL that a job which reads from the cache only did not find there; `failure`: one of `CACHE_ONLY`."""
+    if failure == "cache_unavailable":
+        return f"Error: the cache cannot be reached for '{target}', and this job reads from the cache only."
+    return f"Error: nothing is kept for '{target}', and this job reads from the cache only."
 
 
 def page_text(url: str, goal: str, evidence: str, summary: str) -> str:

@@ -14,6 +14,7 @@ from literesearcher.research.messages import Usage
 from literesearcher.research.tool_options import Fidelity
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
+from literesearcher.tools.cache.lookup import How
 from literesearcher.tools.kept_extraction import KeptExtractor
 from literesearcher.tools.page_cut import CountTokens, cut_to_tokens
 from literesearcher.tools.port import Ask
@@ -32,8 +33,10 @@ class Reading:
     extracted: dict[str, str] | None = None
     usage: Usage | None = None
     """Of the extractions made for this call; what another call or the cache paid for is not paid again."""
-    cache: str | None = None
+    cache: How | None = None
     """The verdict on the extraction; None where none was looked up."""
+    keep: bool = True
+    """False for a stop-gap, such as passages after an extraction that failed: a later call tries again."""
 
 
 class PageReading:

@@ -1,23 +1,30 @@
 """The text of a page, fetched or kept: the whole page, apart from what is read in it.
 
-Owns: the lookup of a page and its digest. Refuses to know: goals, extraction, texts for the model. Above: `visit`.
-Below: the fetch chain, the cache.
+Owns: the lookup of a page and its digest; a kept page's text is moved only where it has to be read. Refuses to know:
+goals, extraction, texts for the model. Above: `visit`. Below: the fetch chain, the cache.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from literesearcher.tools.cache import Found, Produced, Reuse, key_of
+from literesearcher.errors import BoundaryError
+from literesearcher.tools.cache.entry import Entry, digest_of
+from literesearcher.tools.cache.keys import canonical_url, key_of
+from literesearcher.tools.cache.lookup import Found, How, Lookup, NotKept, Produced
+from literesearcher.tools.cache.results import ResultCache
 from literesearcher.tools.fetch_chain import FetchChain
 from literesearcher.tools.governor import Tally
+from literesearcher.tools.page_reading import Reading
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage
 
-LIFETIME_SECONDS = 86_400.0
 FETCH_SECONDS = 150.0
 """All providers of one page together."""
+_LOOKS = 3
+"""Times that a kept page's text may be gone before the page is fetched past the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +32,109 @@ class SourcedPage:
     """A page as fetched. `digest`: SHA-256 hex of its text."""
 
     page: FetchedPage
+    """Its text is empty where `reading` stands for it."""
     digest: str
+    reading: Reading | None = None
+    """What was read in this very text for the goal before."""
+    loaded: bool = True
+
+
+Peek = Callable[[SourcedPage], Awaitable[Reading | None]]
+"""What is known of a page for a goal without its text."""
+
+
+class PageMissing(BoundaryError):
+    """The site says that there is no such page (`page_missing`). `cache`, `at`: how that is known, as in `Found`."""
+
+    default_code = "page_missing"
+
+    def __init__(self, message: str, *, cache: How | None, at: float) -> None:
+        super().__init__(message)
+        self.cache = cache
+        self.at = at
 
 
 class PageSource:
-    """One a process."""
+    """One a process. `of_tenant`: whether this tenant's pages may come from inside the perimeter."""
 
-    def __init__(self, chain: FetchChain, *, reuse: Reuse) -> None:
+    def __init__(
+        self, chain: FetchChain, *, cache: ResultCache, of_tenant: Callable[[str], bool] = lambda tenant_id: False
+    ) -> None:
         self._chain = chain
-        self._reuse = reuse
+        self._cache = cache
+        self._of_tenant = of_tenant
 
-    async def get(self, url: str, *, ask: Ask, tally: Tally) -> Found[SourcedPage]:
-        """The page. Raises `RefusedTarget` and `BoundaryError` as the fetch chain."""
+    async def get(self, url: str, *, ask: Ask, tally: Tally, peek: Peek | None = None) -> Found[SourcedPage]:
+        """The page. Raises `RefusedTarget`, `NotKept`, `PageMissing` and `BoundaryError` as the fetch chain.
 
-        async def produce() -> Produced[SourcedPage]:
-            page, keep = await self._chain.fetch(url, ask=ask, timeout_seconds=FETCH_SECONDS, tally=tally)
-            digest = hashlib.sha256(page.text.encode("utf-8", "replace")).hexdigest()
+        Where the page is kept and `peek` knows what was read in it, its text is left where it is.
+        """
+        newer_than: float | None = None
+        for _ in range(_LOOKS):
+            found = await self._look(url, ask, tally, newer_than)
+            sourced = found.value
+            if sourced.loaded:
+                return found
+            reading = await peek(sourced) if peek is not None else None
+            if reading is not None:
+                return replace(found, value=replace(sourced, reading=reading))
+            text = await self._cache.body(found, sourced.digest)
+            if text is not None:
+                whole = SourcedPage(replace(sourced.page, text=text), sourced.digest)
+                return replace(found, value=whole)
+            if ask.cache == "only":
+                raise NotKept("the text of the page is not kept any more")
+            newer_than = found.entry_at
+        return await self._look(url, replace(ask, cache="bypass"), tally, None)
+
+    async def _look(self, url: str, ask: Ask, tally: Tally, newer_than: float | None) -> Found[SourcedPage]:
+        private = self._chain.private or self._of_tenant(ask.tenant_id)
+
+        async def produce(tally: Tally) -> Produced[SourcedPage | None]:
+            try:
+                page, good = await self._chain.fetch(url, ask=ask, timeout_seconds=FETCH_SECONDS, tally=tally)
+            except BoundaryError as error:
+                if error.code != "page_missing":
+                    raise
+                # A stored page may be added at any moment.
+                return Produced(None, status="missing", keep="recorded" if self._chain.private else "shared")
+            digest = await digest_of(page.text)
             # Stored pages are not kept twice: their owner may change or remove them at any time.
-            return Produced(SourcedPage(page, digest), 2 * len(page.text) + 500, keep=keep and not page.whole)
+            shared = good and not page.whole and (private or not page.private)
+            return Produced(
+                SourcedPage(page, digest),
+                provider=page.provider,
+                digest=digest,
+                keep="shared" if shared else "recorded",
+                body=page.text,
+            )
 
-        tenant = ask.tenant_id if self._chain.private else ""
-        key = key_of("page", self._chain.cache_key, tenant, url)
-        return await self._reuse.get(key, lifetime_seconds=LIFETIME_SECONDS, produce=produce)
+        lookup = Lookup(
+            kind="page",
+            key=key_of("page", self._chain.cache_key, canonical_url(url)),
+            lifetime=self._cache.lifetimes.page,
+            encode=_encoded,
+            decode=_decoded,
+            of_tenant=private,
+        )
+        found = await self._cache.get(lookup, ask=ask, tally=tally, produce=produce, newer_than=newer_than)
+        if found.value is None:
+            raise PageMissing("there is no such page", cache=found.cache, at=found.at)
+        return Found(found.value, found.cache, found.at, found.entry_key, found.entry_at)
+
+
+def _encoded(sourced: SourcedPage | None) -> dict[str, Any] | None:
+    if sourced is None:
+        return None
+    facts = asdict(sourced.page)
+    del facts["text"]
+    return facts
+
+
+def _decoded(entry: Entry) -> SourcedPage | None:
+    if entry.negative:
+        return None
+    facts = entry.value
+    if not all(value is None or isinstance(value, (str, bool)) for value in facts.values()):
+        raise ValueError("not the facts of a page")
+    return SourcedPage(FetchedPage(text="", **facts), entry.digest, loaded=False)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.arguments import UnusableArguments, search_queries, visit_pages
-from literesearcher.tools.cache import Reuse
+from literesearcher.tools.cache.results import ResultCache
 from literesearcher.tools.port import ToolRequest, ToolResult
 from literesearcher.tools.search import SearchTool
 from literesearcher.tools.visit import VisitTool
@@ -25,7 +25,7 @@ class ToolProxy:
         *,
         search: SearchTool,
         visit: VisitTool,
-        reuse: Reuse,
+        cache: ResultCache,
         clock: Clock,
         metrics: ToolMetrics,
         prices: Mapping[str, float],
@@ -33,7 +33,7 @@ class ToolProxy:
     ) -> None:
         self._search = search
         self._visit = visit
-        self._reuse = reuse
+        self._cache = cache
         self._clock = clock
         self._metrics = metrics
         self._prices = dict(prices)
@@ -71,6 +71,6 @@ class ToolProxy:
 
     async def aclose(self) -> None:
         """Cancel what is under way and close every connection. Safe to call twice."""
-        await self._reuse.aclose()
+        await self._cache.aclose()
         for close in self._closers:
             await close()

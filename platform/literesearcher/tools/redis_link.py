@@ -44,15 +44,21 @@ class RedisLink:
         self._away_until = 0.0
 
     async def run(self, operation: str, call: Callable[[Redis], Awaitable[T]]) -> T:
-        """The result of `call`, or `RedisAway`. `operation` is the metric's label: a fixed word, such as `get`."""
+        """The result of `call`, or `RedisAway`. `operation` is the metric's label: a fixed word, such as `get`.
+
+        An error that the server itself answers (memory is full, a key holds something else) costs this operation and
+        no pause: the next one may well succeed.
+        """
         if self._clock.monotonic() < self._away_until:
             self._metrics.cache_errors.labels("paused").inc()
             raise RedisAway
-        from redis.exceptions import RedisError
+        from redis.exceptions import RedisError, ResponseError
 
         try:
             async with asyncio.timeout(self._timeout):
                 return await call(self._open())
+        except ResponseError:
+            self._metrics.cache_errors.labels(operation).inc()
         except (RedisError, OSError, TimeoutError):
             self._metrics.cache_errors.labels(operation).inc()
             self._away_until = self._clock.monotonic() + PAUSE_SECONDS

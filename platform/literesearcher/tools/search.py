@@ -17,14 +17,17 @@ from literesearcher.research.events import ToolItem
 from literesearcher.research.messages import Profile
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
-from literesearcher.tools.cache import Found, Produced, Reuse, key_of
+from literesearcher.tools.cache.entry import Entry
+from literesearcher.tools.cache.keys import canonical_query, key_of, policy_key
+from literesearcher.tools.cache.lifetimes import bucket_of
+from literesearcher.tools.cache.lookup import Found, Lookup, Produced
+from literesearcher.tools.cache.results import ResultCache
 from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import SearchAnswer, SearchProvider, SearchResult
 from literesearcher.tools.source_rules import SourceRules, left_out_line
 
-LIFETIME_SECONDS = 3600.0
 PROVIDER_SECONDS = 180.0
 """One provider with all its tries; the call's own deadline holds beside it, for each caller of a shared lookup."""
 
@@ -41,9 +44,11 @@ class _Outcome:
 class SearchTool:
     """Carries out the queries of one call."""
 
-    def __init__(self, providers: Sequence[SearchProvider], *, reuse: Reuse, clock: Clock, governor: Governor) -> None:
+    def __init__(
+        self, providers: Sequence[SearchProvider], *, cache: ResultCache, clock: Clock, governor: Governor
+    ) -> None:
         self._providers = tuple(providers)
-        self._reuse = reuse
+        self._cache = cache
         self._clock = clock
         self._governor = governor
 
@@ -83,19 +88,58 @@ class SearchTool:
         async def once(seconds: float) -> SearchAnswer:
             return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=ask.sources)
 
-        async def produce() -> Produced[SearchAnswer]:
+        async def produce(tally: Tally) -> Produced[SearchAnswer]:
             answer = await self._governor.call(
                 provider, once, tenant_id=ask.tenant_id, timeout_seconds=PROVIDER_SECONDS, tally=tally
             )
-            # A private corpus changes under its owner's hands and answers as fast as a cache.
-            return Produced(answer, _size(answer), keep=not provider.private)
+            return Produced(
+                answer,
+                provider=answer.provider,
+                status="found" if answer.results else "none",
+                # A private corpus changes under its owner's hands and answers as fast as a cache.
+                keep="recorded" if provider.private else "shared",
+            )
 
-        key = key_of("search", provider.id, provider.cache_key, ask.tenant_id if provider.private else "", query)
-        return await self._reuse.get(key, lifetime_seconds=LIFETIME_SECONDS, produce=produce)
+        bucket = bucket_of(query, ask.sources, year=self._clock.now().year)
+        lookup = Lookup(
+            kind="search",
+            key=key_of(
+                "search",
+                provider.id,
+                provider.cache_key,
+                provider.locale(query),
+                bucket,
+                policy_key(ask.sources),
+                canonical_query(query),
+            ),
+            lifetime=self._cache.lifetimes.of_search(bucket),
+            encode=_encoded,
+            decode=_decoded,
+            of_tenant=provider.private,
+        )
+        return await self._cache.get(lookup, ask=ask, tally=tally, produce=produce)
 
 
-def _size(answer: SearchAnswer) -> int:
-    return 500 + sum(200 + 2 * (len(r.title) + len(r.link) + len(r.snippet or "")) for r in answer.results)
+def _encoded(answer: SearchAnswer) -> dict[str, object]:
+    results = [[one.title, one.link, one.snippet, one.date, one.source] for one in answer.results]
+    return {"listed": answer.listed, "results": results}
+
+
+def _decoded(entry: Entry) -> SearchAnswer:
+    results = tuple(SearchResult(*fields) for fields in entry.value["results"])
+    for one in results:
+        absent = (one.snippet, one.date, one.source)
+        if not (isinstance(one.title, str) and isinstance(one.link, str)):
+            raise ValueError("not a search result")
+        if not all(value is None or isinstance(value, str) for value in absent):
+            raise ValueError("not a search result")
+    return SearchAnswer(entry.provider, results, listed=bool(entry.value["listed"]))
+
+
+def _failure_text(query: str, failure: str | None) -> str:
+    if failure in formatting.CACHE_ONLY:
+        return formatting.cache_only_text(query, failure)
+    return formatting.search_failed_text(query)
 
 
 def _item(outcome: _Outcome, profile: Profile, seen: set[str], rules: SourceRules) -> ToolItem:
@@ -107,13 +151,13 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str], rules: SourceRule
             target=query,
             ok=False,
             status=outcome.failure,
-            text=formatting.search_failed_text(query),
+            text=_failure_text(query, outcome.failure),
             elapsed_seconds=outcome.elapsed_seconds,
             cost_usd=outcome.tally.cost_usd,
             tried=outcome.tally.tries,
         )
     answer = outcome.found.value
-    filtered = rules.results(answer.results, now=datetime.fromtimestamp(outcome.found.at, UTC))
+    filtered = rules.results(answer.results, now=datetime.fromtimestamp(outcome.found.entry_at, UTC))
     results: Sequence[SearchResult] = filtered.results
     if profile == "training":
         results = formatting.for_training(results, seen)

@@ -15,11 +15,12 @@ from literesearcher.research.events import ToolItem
 from literesearcher.research.tool_options import Fidelity
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting, source_rules
+from literesearcher.tools.cache.lookup import NotKept, dearest
 from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Tally
 from literesearcher.tools.guard import RefusedTarget
-from literesearcher.tools.page_reading import PageReading
-from literesearcher.tools.page_source import FETCH_SECONDS, PageSource
+from literesearcher.tools.kept_reading import KeptReading
+from literesearcher.tools.page_source import FETCH_SECONDS, PageMissing, PageSource
 from literesearcher.tools.port import Ask
 from literesearcher.tools.source_rules import Reason, SourceRules
 
@@ -27,7 +28,7 @@ from literesearcher.tools.source_rules import Reason, SourceRules
 class VisitTool:
     """Carries out the pages of one call."""
 
-    def __init__(self, source: PageSource, reading: PageReading, *, clock: Clock, fidelity: Fidelity) -> None:
+    def __init__(self, source: PageSource, reading: KeptReading, *, clock: Clock, fidelity: Fidelity) -> None:
         self._source = source
         self._reading = reading
         self._clock = clock
@@ -57,11 +58,20 @@ class VisitTool:
         )
 
     async def _page(self, url: str, goal: str, ask: Ask, rules: SourceRules, deadline: float, tally: Tally) -> ToolItem:
+        fidelity = ask.fidelity or self._fidelity
         try:
             async with asyncio.timeout(min(FETCH_SECONDS, deadline - self._clock.monotonic())):
-                found = await self._source.get(url, ask=ask, tally=tally)
+                peek = self._reading.peek(goal, ask=ask, fidelity=fidelity)
+                found = await self._source.get(url, ask=ask, tally=tally, peek=peek)
         except RefusedTarget:
             return _failed(url, goal, formatting.UNREACHABLE, "refused")
+        except NotKept as error:
+            said = formatting.cache_only_text(url, error.code)
+            note = formatting.PageNote(said, formatting.UNREACHABLE.summary)
+            return _failed(url, goal, note, error.code)
+        except PageMissing as error:
+            missing = _failed(url, goal, formatting.UNREACHABLE, "missing")
+            return replace(missing, cache=error.cache, fetched_at=error.at)
         except BoundaryError as error:
             return _failed(url, goal, formatting.UNREACHABLE, _status(error))
         except TimeoutError:
@@ -70,7 +80,7 @@ class VisitTool:
         reason = rules.of_page(page, url)
         if reason is not None:
             return _refused(url, goal, reason)
-        read = await self._reading.read(page, goal, ask=ask, fidelity=ask.fidelity or self._fidelity, deadline=deadline)
+        read = await self._reading.read(found.value, goal, ask=ask, fidelity=fidelity, deadline=deadline)
         return ToolItem(
             kind="page",
             target=url,
@@ -81,7 +91,7 @@ class VisitTool:
             digest=found.value.digest,
             extracted=read.extracted,
             text=formatting.page_text(url, goal, *read.note),
-            cache=read.cache or found.cache,
+            cache=dearest(found.cache, read.cache),
             fetched_at=found.at,
             usage=read.usage,
             domain=source_rules.domain_of(page.url or url),

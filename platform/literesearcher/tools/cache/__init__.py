@@ -1,0 +1,1 @@
+"""What tools found before: kept with its provenance, shared between processes, looked up once at a time."""
