@@ -12,12 +12,13 @@ import json
 import os
 import signal
 import sys
-from typing import cast
+from typing import Literal, cast
 
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.jobs.live import LocalLive
 from literesearcher.jobs.sql_store import open_store
 from literesearcher.orchestrator.faults import FaultPoint
+from literesearcher.research.events import ToolItem
 from literesearcher.research.messages import Usage
 from literesearcher.settings.sections import OrchestratorSection
 from literesearcher.testing.bench import Bench
@@ -70,15 +71,26 @@ class PromptEngine:
         """Nothing to close."""
 
 
+PRICES = {"search": 0.002, "visit": 0.01}
+COSTS = {"search": 0.001, "visit": 0.01}
+"""USD of an item at most, and in fact."""
+
+
 class Echo:
-    """Tools that find what they are asked for."""
+    """Tools that find what they are asked for, at a price."""
 
     def __init__(self) -> None:
         self.calls: list[ToolRequest] = []
 
     async def call(self, request: ToolRequest) -> ToolResult:
         self.calls.append(request)
-        return ToolResult(json.dumps([request.name, request.arguments]))
+        kind: Literal["search", "page"] = "search" if request.name == "search" else "page"
+        targets = request.arguments["query" if kind == "search" else "url"]
+        items = [ToolItem(kind, target, ok=True, cost_usd=COSTS[request.name]) for target in targets]
+        return ToolResult(json.dumps([request.name, request.arguments]), items)
+
+    async def prices(self) -> dict[str, float]:
+        return PRICES
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -25,6 +25,7 @@ from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.settings.prompts import read_prompt_file
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock, SystemClock
 from literesearcher.tools.port import Tools
 
@@ -61,6 +62,8 @@ class Platform(Foundation):
             clock=self.clock,
             worker_id=worker_id(),
             attempt_settings=attempt_settings(settings),
+            budgets=settings.budgets,
+            repeats=settings.tools.repeats,
         )
 
 
@@ -71,6 +74,8 @@ def worker_id() -> str:
 
 def attempt_settings(settings: Settings) -> dict[str, object]:
     """What bears on a job's results and is not in its own journal already. No secrets."""
+    if settings.tools.url is not None:
+        return {"tools": settings.tools.url, "endpoint": settings.engine.endpoint}
     return {
         "search": settings.search_providers,
         "pages": settings.page_providers,
@@ -109,11 +114,14 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
 
 
 @contextlib.asynccontextmanager
-async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
-    """Everything, wired directly. Closes what it opened, also where a later part cannot start."""
+async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = None) -> AsyncIterator[Platform]:
+    """Everything, wired directly. Closes what it opened, also where a later part cannot start. `metrics` are the
+    tools', for whoever serves them."""
     async with contextlib.AsyncExitStack() as stack:
         base = await stack.enter_async_context(open_foundation(settings))
-        tools = await open_tools(settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack)
+        tools = await open_tools(
+            settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack, metrics=metrics
+        )
         yield Platform(
             settings=settings,
             clock=base.clock,

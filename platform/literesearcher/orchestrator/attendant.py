@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Literal
 
 from literesearcher.engine.port import Engine
-from literesearcher.errors import BoundaryError, DurabilityError, UnfoldableEvent
-from literesearcher.jobs.live import QUEUE, Live
+from literesearcher.errors import BoundaryError, DamagedEvent, DurabilityError, UnfoldableEvent
+from literesearcher.jobs.lifecycle import damaged_end
+from literesearcher.jobs.live import QUEUE, Live, journal_topic
 from literesearcher.jobs.model import SUPPORTED_SCHEMA
 from literesearcher.jobs.ports import Store
+from literesearcher.jobs.spending import budget_of
 from literesearcher.orchestrator.driver import Driver, Outcome
 from literesearcher.orchestrator.faults import Faults
 from literesearcher.orchestrator.heartbeat import Heartbeat
@@ -23,7 +25,7 @@ from literesearcher.orchestrator.journal import JobJournal
 from literesearcher.orchestrator.lease import Lease
 from literesearcher.orchestrator.model_call import ModelCalls
 from literesearcher.orchestrator.tool_call import ToolCalls
-from literesearcher.settings.sections import EngineSection
+from literesearcher.settings.sections import BudgetsSection, EngineSection
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy
 from literesearcher.tools.port import Tools
@@ -47,6 +49,8 @@ class Attendant:
         faults: Faults,
         attempt_settings: dict[str, Any],
         held: Heartbeat,
+        budgets: BudgetsSection,
+        repeats: Literal["fetch", "journal"],
     ) -> None:
         self._store = store
         self._live = live
@@ -58,6 +62,8 @@ class Attendant:
         self._faults = faults
         self._attempt_settings = attempt_settings
         self._held = held
+        self._budgets = budgets
+        self._repeats = repeats
 
     async def attend(self, lease: Lease) -> Outcome:
         """Drive the job, with what watches over it. Raises only what ends the process, and cancellation."""
@@ -93,15 +99,34 @@ class Attendant:
         except DurabilityError as error:
             LOG.info("job %s is dropped: %s", lease.job_id, error.message)
             return "lost"
+        except DamagedEvent as error:
+            return await self._give_up(lease, error)
         except BoundaryError as error:
             # Not handed back: the lease running out keeps the next try some seconds away from a store in trouble.
             LOG.error("job %s is let go, the store is in trouble: %s", lease.job_id, error.message)
             return "lost"
 
+    async def _give_up(self, lease: Lease, error: DamagedEvent) -> Outcome:
+        """Nobody will ever read this journal to its end: say so in the job's row, instead of trying again forever."""
+        LOG.error("job %s is ended, its journal is damaged: %s", lease.job_id, error.message)
+        try:
+            await self._store.end_unread(lease.job_id, lease.fence, at=self._clock.now(), end=damaged_end(error))
+        except (DurabilityError, BoundaryError) as trouble:
+            LOG.error("job %s could not be ended: %s", lease.job_id, trouble.message)
+            return "lost"
+        await self._live.ring(journal_topic(lease.job_id))
+        return "ended"
+
     def _driver(self, lease: Lease) -> Driver:
         return Driver(
             lease=lease,
-            journal=JobJournal(store=self._store, live=self._live, clock=self._clock, lease=lease),
+            journal=JobJournal(
+                store=self._store,
+                live=self._live,
+                clock=self._clock,
+                lease=lease,
+                budget=budget_of(self._budgets, lease.job.tenant_id),
+            ),
             models=ModelCalls(
                 engine=self._engine, section=self._engine_section, live=self._live, clock=self._clock, lease=lease
             ),
@@ -112,6 +137,7 @@ class Attendant:
             faults=self._faults,
             worker=self._worker_id,
             settings=self._attempt_settings,
+            repeats=self._repeats,
         )
 
     async def release(self, lease: Lease, *, requires_schema: int | None = None) -> None:

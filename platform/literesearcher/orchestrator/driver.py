@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from literesearcher.engine.port import Engine, EngineInfo
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, BudgetSpent
+from literesearcher.jobs.spending import day_of
 from literesearcher.orchestrator.faults import FaultPoint, Faults
 from literesearcher.orchestrator.journal import JobJournal
 from literesearcher.orchestrator.lease import Lease
@@ -22,6 +23,7 @@ from literesearcher.research import machine
 from literesearcher.research.commands import CallTool, End, Generate, Respond
 from literesearcher.research.events import (
     AttemptStarted,
+    BudgetReached,
     CancelRequested,
     DeadlineReached,
     EffectFailed,
@@ -63,6 +65,7 @@ class Driver:
         faults: Faults,
         worker: str,
         settings: dict[str, Any],
+        repeats: Literal["fetch", "journal"],
     ) -> None:
         self._lease = lease
         self._journal = journal
@@ -74,6 +77,7 @@ class Driver:
         self._faults = faults
         self._worker = worker
         self._settings = settings
+        self._repeats = repeats
         self._state = machine.initial()
         self._created: JobCreated | None = None
         self._staged: list[Event] = []
@@ -152,6 +156,7 @@ class Driver:
         deadline = self._clock.monotonic() + self._lease.deadline - self._clock.now().timestamp()
         try:
             info = await retrying(describe_once, policy=self._policy, clock=self._clock, deadline=deadline)
+            prices = await self._tools.prices()
         except BoundaryError as error:
             return failure(self._state.turn, error, tries)
         return AttemptStarted(
@@ -160,9 +165,15 @@ class Driver:
             model=info.model,
             context_length=info.context_length,
             settings=self._settings,
+            prices=prices,
+            repeats=self._repeats,
         )
 
     async def _perform(self, command: Generate | CallTool) -> None:
+        if isinstance(command, CallTool) and command.repeats_seq is not None:
+            self._stage(await self._tools.repeat(command, await self._journal.tool_event(command.repeats_seq)))
+            return
+        before = self._state
         effect: Coroutine[Any, Any, Event]
         if isinstance(command, Generate):
             self._stage(
@@ -176,17 +187,41 @@ class Driver:
             )
             effect = self._models.generate(command)
         else:
-            self._stage(ToolStarted(turn=command.turn, name=command.name, arguments=command.arguments))
-            profile = self._created.profile if self._created is not None else "inference"
-            effect = self._tools.call(command, profile=profile)
+            self._stage(
+                ToolStarted(
+                    turn=command.turn,
+                    name=command.name,
+                    arguments=command.arguments,
+                    reserved_usd=command.reserve_usd,
+                )
+            )
+            effect = self._tool_call(command)
         try:
             await self._commit()
+        except BudgetSpent as error:
+            effect.close()
+            # The store refused the intent: it never was. What was staged before it goes on.
+            self._staged.pop()
+            self._state = before
+            self._stage(BudgetReached(turn=command.turn, message=error.message))
+            return
         except BaseException:
             effect.close()
             raise
         result = await self._lease.during(effect, lambda: self._faults.reach("during_effect", self._lease.job_id))
         if result is not None:
             self._stage(result)
+
+    def _tool_call(self, command: CallTool) -> Coroutine[Any, Any, Event]:
+        assert self._created is not None
+        assert self._staged_at is not None
+        return self._tools.call(
+            command,
+            profile=self._created.profile,
+            options=self._created.tools,
+            pages_read=self._state.pages_read,
+            reserved_on=day_of(self._staged_at),
+        )
 
     def _interruption(self) -> CancelRequested | DeadlineReached | None:
         if self._lease.cancel_reason is not None:

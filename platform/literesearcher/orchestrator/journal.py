@@ -13,8 +13,9 @@ from literesearcher.errors import BoundaryError, SequenceConflict, UnfoldableEve
 from literesearcher.jobs.live import Live, journal_topic
 from literesearcher.jobs.model import Envelope
 from literesearcher.jobs.ports import Journal
+from literesearcher.jobs.spending import NO_LIMIT, Budget
 from literesearcher.orchestrator.lease import Lease
-from literesearcher.research.events import Event
+from literesearcher.research.events import Event, ToolCompleted
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 
@@ -27,11 +28,12 @@ PATIENCE = RetryPolicy(tries=1_000_000, first_seconds=0.1, factor=2.0, max_secon
 class JobJournal:
     """Reads and appends as the lease's holder."""
 
-    def __init__(self, *, store: Journal, live: Live, clock: Clock, lease: Lease) -> None:
+    def __init__(self, *, store: Journal, live: Live, clock: Clock, lease: Lease, budget: Budget = NO_LIMIT) -> None:
         self._store = store
         self._live = live
         self._clock = clock
         self._lease = lease
+        self._budget = budget
         self._last_at: datetime | None = None
         self.next_seq = 1
 
@@ -48,6 +50,12 @@ class JobJournal:
             if len(page) < PAGE:
                 return
 
+    async def tool_event(self, seq: int) -> ToolCompleted:
+        """A result that is journalled."""
+        (envelope,) = await self._store.read(self._lease.job_id, after=seq - 1, limit=1)
+        assert isinstance(envelope.event, ToolCompleted)
+        return envelope.event
+
     def instant(self) -> datetime:
         """The instant of the next batch: now, but never before what is journalled (clocks of hosts differ)."""
         now = self._clock.now()
@@ -57,7 +65,7 @@ class JobJournal:
         """Append in one transaction and wake the followers.
 
         A store that is away or full is asked again as long as the lease holds; then its error is raised, and nothing
-        is lost but the work since the last append. `LeaseLost` and `SequenceConflict` as the store says.
+        is lost but the work since the last append. `LeaseLost`, `SequenceConflict`, `BudgetSpent` as the store says.
         """
         tried = 0
 
@@ -72,6 +80,7 @@ class JobJournal:
                     attempt=self._lease.attempt,
                     at=at,
                     events=events,
+                    budget=self._budget,
                 )
             except SequenceConflict:
                 # The connection may have died between the commit and its answer: then these rows are ours.

@@ -1,12 +1,14 @@
 """One tool call with its retries: a command of the machine in, the event of its result out.
 
-Owns: retries of an unreachable tool proxy, the call's deadline, counting what the result adds to the prompt.
-Refuses to know: the journal, which tools there are, how a page is fetched.
+Owns: retries of an unreachable tool proxy, the call's deadline, its terms and its cost, counting what the result adds
+to the prompt. Refuses to know: the journal, which tools there are, how a page is fetched, budgets.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError
@@ -16,6 +18,8 @@ from literesearcher.research.commands import CallTool, Respond
 from literesearcher.research.events import EffectFailed, ToolCompleted
 from literesearcher.research.messages import Profile
 from literesearcher.research.opening import tool_message
+from literesearcher.research.tool_accounts import sum_usd
+from literesearcher.research.tool_options import DEFAULT_OPTIONS, ToolOptions
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
@@ -23,6 +27,8 @@ from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
 POLICY = RetryPolicy(tries=3)
 """The proxy retries its providers itself; only the way to the proxy is tried again here."""
 TIMEOUT_SECONDS = 600.0
+_LOST = frozenset({"tools_timeout", "tools_unreachable"})
+"""Failures after which nobody knows whether the proxy carried the call out and paid for it."""
 INLINE_CHARACTERS = 2_000
 """Up to here counting tokens costs less than handing the text to a thread."""
 
@@ -36,27 +42,47 @@ class ToolCalls:
         self._clock = clock
         self._lease = lease
 
-    async def call(self, command: CallTool, *, profile: Profile) -> ToolCompleted | EffectFailed:
+    async def prices(self) -> dict[str, float]:
+        """The operator's price list, asked as patiently as a call. `BoundaryError` where the proxy gives none."""
+        deadline = self._clock.monotonic() + self._lease.deadline - self._clock.now().timestamp()
+        prices = await retrying(self._tools.prices, policy=POLICY, clock=self._clock, deadline=deadline)
+        if not all(math.isfinite(price) and price >= 0 for price in prices.values()):
+            raise BoundaryError("the tool proxy's price list holds what is no price", code="tools_error")
+        return prices
+
+    async def call(
+        self,
+        command: CallTool,
+        *,
+        profile: Profile,
+        options: ToolOptions = DEFAULT_OPTIONS,
+        pages_read: Mapping[str, int] | None = None,
+        reserved_on: str = "",
+    ) -> ToolCompleted | EffectFailed:
         """Carry the call out. A page or a search that fails is a text; only an unreachable proxy is a failure."""
         started = self._clock.monotonic()
         deadline = started + self._lease.deadline - self._clock.now().timestamp()
-        tries = 0
+        tries = lost = 0
 
         async def call_once() -> ToolResult:
-            nonlocal tries
+            nonlocal tries, lost
             tries += 1
             left = deadline - self._clock.monotonic() + DEADLINE_SLACK_SECONDS
-            request = ToolRequest(
-                name=command.name,
-                arguments=command.arguments,
-                ask=Ask(
-                    job_id=self._lease.job_id,
-                    tenant_id=self._lease.job.tenant_id,
-                    profile=profile,
-                    timeout_seconds=min(TIMEOUT_SECONDS, left),
-                ),
+            ask = Ask(
+                job_id=self._lease.job_id,
+                tenant_id=self._lease.job.tenant_id,
+                profile=profile,
+                timeout_seconds=min(TIMEOUT_SECONDS, left),
+                cache=options.cache,
+                sources=options.sources,
+                fidelity=options.fidelity,
+                pages_read=dict(pages_read or {}),
             )
-            return await self._tools.call(request)
+            try:
+                return await self._tools.call(ToolRequest(command.name, command.arguments, ask))
+            except BoundaryError as error:
+                lost += error.code in _LOST
+                raise
 
         try:
             result = await retrying(call_once, policy=POLICY, clock=self._clock, deadline=deadline)
@@ -70,6 +96,20 @@ class ToolCalls:
             items=result.items,
             tokens=await self._tokens(result.text),
             elapsed_seconds=self._clock.monotonic() - started,
+            cost_usd=sum_usd(result.cost_usd, *[command.reserve_usd] * lost),
+            reserved_usd=command.reserve_usd,
+            reserved_on=reserved_on,
+        )
+
+    async def repeat(self, command: CallTool, before: ToolCompleted) -> ToolCompleted:
+        """The same text as the call of before gave. Its items stay with the first event, which is the one to cite."""
+        return ToolCompleted(
+            turn=command.turn,
+            name=command.name,
+            arguments=command.arguments,
+            text=before.text,
+            tokens=before.tokens if before.tokens is not None else await self._tokens(before.text),
+            repeats_seq=command.repeats_seq,
         )
 
     async def respond(self, command: Respond) -> ToolCompleted:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, UnfoldableEvent
@@ -25,7 +25,7 @@ from literesearcher.orchestrator.faults import Faults, NoFaults
 from literesearcher.orchestrator.heartbeat import Heartbeat
 from literesearcher.orchestrator.lease import Lease
 from literesearcher.orchestrator.retention import purge_forever
-from literesearcher.settings.sections import EngineSection, OrchestratorSection, ResearchSection
+from literesearcher.settings.sections import BudgetsSection, EngineSection, OrchestratorSection, ResearchSection
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.port import Tools
 
@@ -36,6 +36,7 @@ class Orchestrator:
     """Drives jobs of one store with one engine and one tool proxy.
 
     `attempt_settings` is recorded in each attempt's first event: what bears on its results, without secrets.
+    `repeats`: whether a call that a job made before is fetched again, or answered from its journal.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Orchestrator:
         worker_id: str,
         faults: Faults | None = None,
         attempt_settings: Mapping[str, Any] | None = None,
+        budgets: BudgetsSection | None = None,
+        repeats: Literal["fetch", "journal"] = "fetch",
     ) -> None:
         self._store = store
         self._live = live
@@ -71,6 +74,8 @@ class Orchestrator:
             faults=faults or NoFaults(),
             attempt_settings=dict(attempt_settings or {}),
             held=self._held,
+            budgets=budgets or BudgetsSection(),
+            repeats=repeats,
         )
         self._jobs: dict[asyncio.Task[Outcome], Lease] = {}
         """Those that `run` claimed; `run_job` keeps its own."""

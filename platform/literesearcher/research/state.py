@@ -77,6 +77,8 @@ class State:
     usage: JobUsage = field(default_factory=JobUsage)
     sources: tuple[Source, ...] = ()
     titles: tuple[dict[str, str], ...] = ()
+    pages_read: dict[str, int] = field(default_factory=dict)
+    """Pages read by registrable name."""
     prices: dict[str, float] = field(default_factory=dict)
     """USD of one item by tool, as the attempt has it."""
     answers_repeats: bool = False

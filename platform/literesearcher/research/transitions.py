@@ -200,7 +200,13 @@ def _tool_completed(state: State, event: ToolCompleted, seq: int, at: float) -> 
         )
         for item in read
     )
-    return replace(state, sources=(*state.sources, *sources)) if sources else state
+    if not read:
+        return state
+    pages = dict(state.pages_read)
+    for item in read:
+        if item.domain is not None:
+            pages[item.domain] = pages.get(item.domain, 0) + 1
+    return replace(state, sources=(*state.sources, *sources), pages_read=pages)
 
 
 def _title(state: State, url: str) -> str:

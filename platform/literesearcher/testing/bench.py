@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Literal
 
 from literesearcher.engine.port import Engine
 from literesearcher.jobs.live import QUEUE, Live
@@ -19,7 +20,8 @@ from literesearcher.orchestrator.faults import Faults
 from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.events import Event, JobCreated
 from literesearcher.research.messages import Limits, Sampling
-from literesearcher.settings.sections import EngineSection, OrchestratorSection, ResearchSection
+from literesearcher.research.tool_options import DEFAULT_OPTIONS, ToolOptions
+from literesearcher.settings.sections import BudgetsSection, EngineSection, OrchestratorSection, ResearchSection
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.port import Tools
 
@@ -40,6 +42,8 @@ class Bench:
         orchestrator: OrchestratorSection | None = None,
         research: ResearchSection | None = None,
         engine_section: EngineSection | None = None,
+        budgets: BudgetsSection | None = None,
+        repeats: Literal["fetch", "journal"] = "fetch",
     ) -> None:
         self.store = store
         self.live = live
@@ -49,6 +53,8 @@ class Bench:
         self.orchestrator = orchestrator or OrchestratorSection(poll_seconds=0.02)
         self.research = research or ResearchSection()
         self.engine_section = engine_section or EngineSection()
+        self.budgets = budgets
+        self.repeats: Literal["fetch", "journal"] = repeats
 
     async def create(
         self,
@@ -58,6 +64,7 @@ class Bench:
         priority: int = 0,
         timeout_seconds: float = 9000.0,
         limits: Limits | None = None,
+        tools: ToolOptions = DEFAULT_OPTIONS,
     ) -> Job:
         """Create a job and ring the queue's bell, as an intake does."""
         now = self.clock.now()
@@ -71,6 +78,7 @@ class Bench:
             sampling=Sampling(),
             limits=limits or Limits(timeout_seconds=timeout_seconds),
             deadline_at=(now + timedelta(seconds=timeout_seconds)).timestamp(),
+            tools=tools,
         )
         job, _ = await self.store.create(NewJob(tenant_id, created, now, priority=priority))
         await self.live.ring(QUEUE)
@@ -96,6 +104,8 @@ class Bench:
             clock=self.clock,
             worker_id=name,
             faults=faults,
+            budgets=self.budgets,
+            repeats=self.repeats,
         )
 
     @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ class Library:
 
     def __init__(self) -> None:
         self.calls: list[ToolRequest] = []
+        self.price_list: dict[str, float] = {}
         self.on_call: Callable[[ToolRequest], Awaitable[ToolResult]] | None = None
 
     async def call(self, request: ToolRequest) -> ToolResult:
@@ -29,6 +31,9 @@ class Library:
         if self.on_call is not None:
             return await self.on_call(request)
         return ToolResult(f"found {json.dumps(request.arguments)}")
+
+    async def prices(self) -> dict[str, float]:
+        return dict(self.price_list)
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -58,7 +63,15 @@ def library() -> Library:
 
 @pytest.fixture
 def bench(clock: ManualClock, library: Library) -> Callable[..., Bench]:
-    def make(engine: ScriptedEngine, *, tries: int = 4, stream: str = "auto", **research: object) -> Bench:
+    def make(
+        engine: ScriptedEngine,
+        *,
+        tries: int = 4,
+        stream: str = "auto",
+        budgets: Any = None,
+        repeats: Any = "fetch",
+        **research: Any,
+    ) -> Bench:
         return Bench(
             store=MemoryStore(clock),
             live=LocalLive(),
@@ -68,6 +81,8 @@ def bench(clock: ManualClock, library: Library) -> Callable[..., Bench]:
             orchestrator=OrchestratorSection(lease_seconds=30, poll_seconds=0.02, grace_seconds=30),
             research=ResearchSection(**research),
             engine_section=EngineSection(tries=tries, stream=stream),
+            budgets=budgets,
+            repeats=repeats,
         )
 
     return make

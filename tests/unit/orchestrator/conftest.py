@@ -10,6 +10,7 @@ import pytest
 
 from literesearcher.errors import LeaseLost, SequenceConflict
 from literesearcher.jobs.model import Claim, Envelope, Job
+from literesearcher.jobs.spending import NO_LIMIT, Budget
 from literesearcher.orchestrator.lease import Lease
 from literesearcher.research.events import Event
 from literesearcher.testing.manual_clock import ManualClock
@@ -26,7 +27,15 @@ class JournalRows:
         self.reads: list[int] = []
 
     async def append(
-        self, job_id: str, *, fence: int, expected_seq: int, attempt: int, at: datetime, events: Sequence[Event]
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        expected_seq: int,
+        attempt: int,
+        at: datetime,
+        events: Sequence[Event],
+        budget: Budget = NO_LIMIT,
     ) -> list[Envelope]:
         self.appends += 1
         when, error = self.trouble.pop(0) if self.trouble else ("never", None)

@@ -160,7 +160,9 @@ def read(conn: Connection, job_id: str, after: int, limit: int | None) -> list[E
     wanted = _READ.order_by(events.c.seq)
     if limit is not None:
         wanted = wanted.limit(limit)
-    return [rows.envelope(row) for row in conn.execute(wanted, {"job": job_id, "after": after})]
+    # Fetched to the end first: a cursor that a damaged row left in the middle would hold SQLite's old view open.
+    found = conn.execute(wanted, {"job": job_id, "after": after}).all()
+    return [rows.envelope(row) for row in found]
 
 
 def newest(conn: Connection, job_id: str, event_type: str) -> Envelope | None:
