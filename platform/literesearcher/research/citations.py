@@ -17,8 +17,10 @@ QUOTE_CHARACTERS = 300
 
 
 def cite(sources: Iterable[Source], answer: str, question: str) -> list[Citation]:
-    """At most ten, those that share most with the answer first; pages that share nothing with it come only where
-    no page does. A page that was read several times is cited for the reading that supports the answer best."""
+    """At most ten: those whose quotes share most with the answer; pages that share nothing with it come only where
+    no page does. A page that was read several times is cited for the reading that supports the answer best. Those whose
+    title and quote together carry most of the answer come first, and of these the pages that are about it by title:
+    `math.gcd` before `math`, which lists it."""
     wanted, asked = set(content_terms(answer)), set(content_terms(question))
     best: dict[str, tuple[int, Citation]] = {}
     for source in sources:
@@ -27,7 +29,14 @@ def cite(sources: Iterable[Source], answer: str, question: str) -> list[Citation
             best[source.url] = score, Citation(source.url, source.title, quote, source.seq)
     supporting = [entry for entry in best.values() if entry[0] > 0] or list(best.values())
     supporting.sort(key=lambda entry: (-entry[0], entry[1].seq))
-    return [citation for _, citation in supporting[:MOST]]
+    chosen = [citation for _, citation in supporting[:MOST]]
+    return sorted(chosen, key=lambda citation: (*_carried(citation, wanted), citation.seq))
+
+
+def _carried(citation: Citation, wanted: set[str]) -> tuple[int, int]:
+    """How much of the answer title and quote carry, and the title alone; most first in order of the negatives."""
+    title = wanted.intersection(content_terms(citation.title))
+    return -len(title.union(wanted.intersection(content_terms(citation.quote)))), -len(title)
 
 
 def _best(evidence: str, wanted: set[str], asked: set[str]) -> tuple[int, str]:

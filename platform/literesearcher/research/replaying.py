@@ -211,6 +211,9 @@ def _of_end(event: ev.JobEnded, payload: dict[str, Any], wanted: dict[str, Any])
     if event.stop_reason == wanted["stop_reason"] == "internal_error":
         # The platform ended it beside the machine, perhaps without the events that it could not write.
         return {"stop_reason": wanted["stop_reason"], "status": wanted["status"]}
+    if sorted(event.citations, key=_place_of) == sorted(wanted["citations"], key=_place_of):
+        # In which order they are shown is no decision, and has not always been the same.
+        wanted = wanted | {"citations": event.citations}
     usage: ev.JobUsage = wanted["usage"]
     written = payload.get("usage")
     every = {one.name for one in dataclasses.fields(usage)}
@@ -219,6 +222,10 @@ def _of_end(event: ev.JobEnded, payload: dict[str, Any], wanted: dict[str, Any])
         counts = {name: getattr(usage, name) for name in COUNTS}
         return wanted | {"usage": dataclasses.replace(event.usage, **counts)}
     return wanted
+
+
+def _place_of(citation: ev.Citation) -> tuple[int, str]:
+    return citation.seq, citation.url
 
 
 def _shown(event: ev.Event) -> str:

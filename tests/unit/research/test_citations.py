@@ -56,3 +56,20 @@ def test_pages_without_text_and_answers_without_words():
     assert cite([page(1, "")], "Ada", "Who?")[0].quote == ""
     assert len(cite([page(1, "some text")], "!!!", "???")) == 1
     assert cite([], "Ada", "Who?") == []
+
+
+def test_the_page_about_the_answer_comes_before_one_that_lists_it():
+    question, wanted = (
+        "Which math function returns the greatest common divisor?",
+        "math.gcd \u2014 Greatest Common Divisor.",
+    )
+    module = Source("pydoc:math", "math \u2014 mathematical functions", "- `math.gcd`: Greatest Common Divisor.", 10)
+    function = Source("pydoc:math.gcd", "math.gcd \u2014 Greatest Common Divisor.", "Greatest Common Divisor.", 10)
+    for read in ([module, function], [function, module]):
+        assert [citation.url for citation in cite(read, wanted, question)] == ["pydoc:math.gcd", "pydoc:math"]
+
+
+def test_a_quote_that_carries_more_of_the_answer_outranks_a_title():
+    about = Source("https://a.example", "Ada Lovelace", "Ada wrote notes.", 1)
+    carrying = Source("https://b.example", "Letters", "Ada Lovelace won the prize in 1843.", 2)
+    assert [c.seq for c in cite([about, carrying], "Ada Lovelace, 1843", "Who won the prize, and when?")] == [2, 1]

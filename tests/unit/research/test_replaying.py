@@ -446,6 +446,15 @@ def test_random_changes_of_text_that_the_machine_acts_on_are_found(seed: int) ->
     assert len(found.divergences) == 1, "the machine goes on as recorded"
 
 
+def test_the_order_of_citations_is_no_decision_but_they_are() -> None:
+    rows = journal(answered())
+    cited = rows[-1].event.citations  # type: ignore[union-attr]
+    assert len(cited) == 2
+    assert replay(changed(rows, len(rows) - 1, citations=cited[::-1]), rejoined).divergences == []
+    for forged in ([cited[0]], [cited[0], replace(cited[1], quote="other")], [*cited, replace(cited[0], seq=1)]):
+        assert first(replay(changed(rows, len(rows) - 1, citations=forged), rejoined))[1] == "job.ended"
+
+
 def test_an_event_of_a_newer_program_is_said() -> None:
     rows = journal(answered())
     with pytest.raises(UnfoldableEvent, match="event 3"):
