@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 
 import click
 
+from literesearcher.cli.metrics_port import metrics_served
 from literesearcher.cli.serving import Part, address, serve_until_stopped
-from literesearcher.cli.wiring import Foundation, open_foundation, open_platform
+from literesearcher.cli.wiring import Foundation, Platform, open_foundation, open_platform
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
 from literesearcher.jobs.ports import Store
 from literesearcher.settings.model import Settings
 from literesearcher.settings.own_site import is_loopback
+from literesearcher.telemetry.exposition import process_registry
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 
 SERVING_LEVEL = logging.INFO
 
@@ -39,6 +43,17 @@ async def _admit(store: Store, settings: Settings) -> bool:
     keyed = await bootstrap(store, settings) or await has_live_keys(store)
     check_exposure(settings, keyed)
     return keyed
+
+
+@asynccontextmanager
+async def _counted_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """The platform; its metrics are served where METRICS__PORT is set."""
+    metrics = ToolMetrics(process_registry())
+    async with (
+        metrics_served(metrics.registry, settings.metrics),
+        open_platform(settings, metrics=metrics) as platform,
+    ):
+        yield platform
 
 
 async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
@@ -68,7 +83,7 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
 
 async def serve_everything(settings: Settings) -> int:
     """Gateway, worker and tools in one process, wired directly."""
-    async with open_platform(settings) as platform:
+    async with _counted_platform(settings) as platform:
         if settings.engine_kind == "extractive":
             _say(
                 "engine extractive: no language model writes the answers (set LITERESEARCHER_ENGINE__BASE_URL for one)"
@@ -83,7 +98,7 @@ async def serve_gateway(settings: Settings) -> int:
 
 
 async def run_orchestrator(settings: Settings) -> int:
-    """A worker alone, with its tools inside it."""
-    async with open_platform(settings) as platform:
+    """A worker alone, with its tools inside it or at a proxy elsewhere."""
+    async with _counted_platform(settings) as platform:
         _say(f"taking jobs of the store, at most {settings.research.max_concurrent_jobs} at once")
         return await serve_until_stopped([platform.orchestrator().run])

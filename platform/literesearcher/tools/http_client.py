@@ -36,8 +36,8 @@ class HttpTools:
         self._prices: dict[str, float] | None = None
 
     async def call(self, request: ToolRequest) -> ToolResult:
-        """One call. `BoundaryError` `tools_unreachable`, `tools_timeout`, `tools_unauthorized`, `tools_rejected` or
-        `tools_error`."""
+        """One call. `BoundaryError` `tools_unreachable` (it was never sent), `tools_lost` and `tools_timeout` (nobody
+        knows whether it was carried out), `tools_unauthorized`, `tools_rejected` or `tools_error`."""
         try:
             arguments = usable(request.name, request.arguments)
         except UnusableArguments as error:
@@ -82,13 +82,18 @@ class HttpTools:
                 if response.status == 200:
                     return answer
                 raise _refusal(response)
-        except TimeoutError:
-            raise BoundaryError("the tool proxy took too long", code="tools_timeout", transient=True) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Another one may come back in its place.
             self._prices = None
             raise BoundaryError(
                 f"the tool proxy cannot be reached ({type(error).__name__})", code="tools_unreachable", transient=True
+            ) from None
+        except TimeoutError:
+            raise BoundaryError("the tool proxy took too long", code="tools_timeout", transient=True) from None
+        except (aiohttp.ClientError, OSError) as error:
+            self._prices = None
+            raise BoundaryError(
+                f"the tool proxy left in mid-call ({type(error).__name__})", code="tools_lost", transient=True
             ) from None
 
     def _open(self) -> aiohttp.ClientSession:

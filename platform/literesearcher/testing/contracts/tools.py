@@ -117,6 +117,11 @@ class ToolsContract:
     async def test_an_unknown_tool_gets_the_published_text(self, tools: Tools) -> None:
         assert (await called(tools, "browse", x=1)).text == "Error: Tool browse not found"
 
+    async def test_prices_name_every_tool(self, tools: Tools) -> None:
+        prices = await tools.prices()
+        assert set(prices) == {"search", "visit"}
+        assert all(usd >= 0 for usd in prices.values())
+
     async def test_many_calls_at_once(self, tools: Tools) -> None:
         calls = [called(tools, "search", query=["merge"]) for _ in range(20)]
         calls += [called(tools, "visit", url=[HEAPQ], goal="what it does") for _ in range(20)]
