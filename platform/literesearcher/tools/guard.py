@@ -26,7 +26,7 @@ from yarl import URL
 from literesearcher.errors import BoundaryError, CallerError
 from literesearcher.tools.addresses import Address, is_public, is_public_name, literal
 from literesearcher.tools.domains import deceives
-from literesearcher.tools.intranet import Intranet, Perimeter, can_be_opened
+from literesearcher.tools.intranet import NOWHERE, Intranet, Perimeter, can_be_opened
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Addresses of a name, as text; OSError where there are none."""
@@ -74,6 +74,9 @@ class Guard:
 
     def target(self, text: str, *, tenant_id: str = "") -> URL:
         """The URL as it may be opened for the tenant, judged by its text alone. Raises `RefusedTarget`."""
+        return self._target(text, self._intranet.of(tenant_id))
+
+    def _target(self, text: str, perimeter: Perimeter) -> URL:
         if len(text) > MAX_URL_CHARACTERS:
             raise RefusedTarget("the URL is too long")
         text = text.strip()
@@ -95,7 +98,7 @@ class Guard:
             raise RefusedTarget("the port is not one of a website")
         if deceives(authority.partition("://")[2]):
             raise RefusedTarget("the host mixes scripts to look like another")
-        self._check_host(host, self._intranet.of(tenant_id))
+        self._check_host(host, perimeter)
         return url
 
     def _check_host(self, host: str, perimeter: Perimeter) -> Address | None:
@@ -119,7 +122,9 @@ class Guard:
 
         One address that is not public refuses the whole name: a mixed answer is how rebinding begins.
         """
-        perimeter = self._intranet.of(tenant_id)
+        return await self._addresses(host, self._intranet.of(tenant_id))
+
+    async def _addresses(self, host: str, perimeter: Perimeter) -> list[str]:
         address = self._check_host(host, perimeter)
         if address is not None:
             return [str(address)]
@@ -164,20 +169,20 @@ class Guard:
         that passed is not asked about again for a minute: the reader resolves it by itself anyway. A `self_hosted`
         reader may stand in our network and know its names, so for it a name must resolve here, asked anew each time.
         """
-        url = self.target(text)
+        url = self._target(text, NOWHERE)
         host = url.raw_host or ""
         if self._intranet.names(host.removesuffix(".")):
             raise RefusedTarget("the host is inside the perimeter")
         if self_hosted:
             try:
-                await self.addresses(host)
+                await self._addresses(host, NOWHERE)
             except BoundaryError:
                 raise RefusedTarget("the host does not resolve here, and the reader is self-hosted") from None
             return url
         now = asyncio.get_running_loop().time()
         if self._passed.get(host, 0.0) < now:
             with contextlib.suppress(BoundaryError):
-                await self.addresses(host)
+                await self._addresses(host, NOWHERE)
             if len(self._passed) >= _REMEMBERED_HOSTS:
                 self._passed.clear()
             self._passed[host] = now + _REMEMBERED_SECONDS
