@@ -24,11 +24,14 @@ from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
 
-POLICY = RetryPolicy(tries=3)
-"""The proxy retries its providers itself; only the way to the proxy is tried again here."""
+POLICY = RetryPolicy(tries=14, max_seconds=15.0)
+"""The proxy retries its providers itself; only the way to the proxy is tried again here, for the minute or two in which
+one that died is started again."""
 TIMEOUT_SECONDS = 600.0
-_LOST = frozenset({"tools_timeout", "tools_unreachable"})
+_LOST = frozenset({"tools_timeout", "tools_lost"})
 """Failures after which nobody knows whether the proxy carried the call out and paid for it."""
+LOST_TRIES = 3
+"""Each of them may have been paid for."""
 INLINE_CHARACTERS = 2_000
 """Up to here counting tokens costs less than handing the text to a thread."""
 
@@ -82,6 +85,8 @@ class ToolCalls:
                 return await self._tools.call(ToolRequest(command.name, command.arguments, ask))
             except BoundaryError as error:
                 lost += error.code in _LOST
+                if lost >= LOST_TRIES:
+                    raise BoundaryError(error.message, code=error.code) from None
                 raise
 
         try:

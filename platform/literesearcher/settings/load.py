@@ -158,6 +158,9 @@ def _check_whole(settings: Settings) -> None:
             raise ConfigurationError(
                 f"{PREFIX}{section}__KIND=openai needs {PREFIX}{section}__BASE_URL, such as http://localhost:30000/v1"
             )
+    if settings.tools.url is not None:
+        # A tool proxy elsewhere has the keys; one that is given this setting too misses them when it starts.
+        return
     listed = (*(settings.tools.search or ()), *(settings.tools.pages or ()))
     for provider in ("serper", "brave", "tavily", "scrapedo"):
         if provider in listed and getattr(settings, provider).api_key is None:

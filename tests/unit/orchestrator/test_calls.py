@@ -11,7 +11,7 @@ from literesearcher.engine.port import EngineInfo, Generation
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.jobs.live import Delta
 from literesearcher.orchestrator.model_call import ModelCalls
-from literesearcher.orchestrator.tool_call import INLINE_CHARACTERS, ToolCalls
+from literesearcher.orchestrator.tool_call import INLINE_CHARACTERS, POLICY, ToolCalls
 from literesearcher.research.commands import CallTool, Generate, Respond
 from literesearcher.research.events import EffectFailed, TurnCompleted
 from literesearcher.research.messages import Message, Sampling, Usage
@@ -263,10 +263,26 @@ async def test_an_unreachable_proxy_is_tried_again_then_given_up(clock, lease):
     assert tools.requests[0].arguments == VISIT.arguments
     assert (tools.requests[0].ask.job_id, tools.requests[0].ask.tenant_id) == ("job_1", "default")
 
-    tools = Tools(*[UNREACHABLE] * 9)
+    tools = Tools(*[UNREACHABLE] * 99)
     calls_ = ToolCalls(tools=tools, engine=Engine(), clock=clock, lease=lease())
+    started = clock.monotonic()
     result = await patiently(calls_.call(VISIT, profile="inference"), clock)
-    assert result == EffectFailed(turn=2, code="tools_unreachable", message="no proxy", tries=3)
+    assert result == EffectFailed(turn=2, code="tools_unreachable", message="no proxy", tries=POLICY.tries)
+    assert clock.monotonic() - started > 60  # time for a dead proxy to be started again
+
+
+async def test_a_call_that_was_lost_is_tried_three_times_and_every_loss_is_paid_for(clock, lease):
+    lost = BoundaryError("gone", code="tools_lost", transient=True)
+    command = CallTool(turn=2, name="visit", arguments={"url": ["a"], "goal": "b"}, reserve_usd=0.25)
+    tools = Tools(lost, UNREACHABLE, UNREACHABLE, lost, ToolResult("text"))
+    calls_ = ToolCalls(tools=tools, engine=Engine(), clock=clock, lease=lease())
+    result = await patiently(calls_.call(command, profile="inference"), clock)
+    assert (result.text, result.cost_usd) == ("text", 0.5)
+
+    tools = Tools(*[lost] * 9)
+    calls_ = ToolCalls(tools=tools, engine=Engine(), clock=clock, lease=lease())
+    result = await patiently(calls_.call(command, profile="inference"), clock)
+    assert result == EffectFailed(turn=2, code="tools_lost", message="gone", tries=3)
 
 
 async def test_a_spent_quota_is_not_tried_again(clock, lease):
