@@ -15,8 +15,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
+from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.addresses import Address, is_public
 from literesearcher.tools.guard import Guard
+from literesearcher.tools.providers.wire import Wire
 from literesearcher.tools.server import create_app
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -102,6 +104,14 @@ def dns() -> TestWeb:
 @pytest.fixture
 def guard(dns) -> Guard:
     return Guard(resolve=dns.resolve, address_allowed=dns.allowed)
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    wire = Wire(clock=SystemClock())
+    yield wire
+    await wire.aclose()
+    await wire.aclose()
 
 
 @asynccontextmanager

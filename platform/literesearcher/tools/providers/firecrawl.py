@@ -85,10 +85,12 @@ def _read(body: bytes) -> FetchedPage:
     if not isinstance(markdown, str):
         raise garbage("firecrawl", "no Markdown")
     title = facts.get("title")
+    if isinstance(title, list):  # a page with several
+        title = next(iter(title), None)
     return FetchedPage(
         "firecrawl",
         text(markdown) or "",
-        text(title[0] if isinstance(title, list) and title else title) or None,
+        text(title) or None,
         url=final_url(facts.get("url")) or final_url(facts.get("sourceURL")),
         language=language(facts.get("language")),
         published=day(facts.get("publishedTime")),
