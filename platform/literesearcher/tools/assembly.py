@@ -58,7 +58,9 @@ def assemble(
     pages = [parts.pages(name) for name in settings.page_providers]
     chain = FetchChain(pages, guard=parts.guard, clock=clock, governor=governor)
     return ToolProxy(
-        search=SearchTool(searches, cache=cache, clock=clock, governor=governor),
+        search=SearchTool(
+            searches, cache=cache, clock=clock, governor=governor, fidelity=settings.tools.fidelity
+        ),
         visit=VisitTool(
             # A tenant with a way into the perimeter may reach it by any URL, redirects included.
             PageSource(chain, cache=cache, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolItem
 from literesearcher.research.messages import Profile
+from literesearcher.research.tool_options import ANY_SOURCE, Fidelity
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
 from literesearcher.tools.cache.entry import Entry
@@ -45,8 +46,15 @@ class SearchTool:
     """Carries out the queries of one call."""
 
     def __init__(
-        self, providers: Sequence[SearchProvider], *, cache: ResultCache, clock: Clock, governor: Governor
+        self,
+        providers: Sequence[SearchProvider],
+        *,
+        cache: ResultCache,
+        clock: Clock,
+        governor: Governor,
+        fidelity: Fidelity = "improved",
     ) -> None:
+        self._fidelity = fidelity
         self._providers = tuple(providers)
         self._cache = cache
         self._clock = clock
@@ -85,8 +93,12 @@ class SearchTool:
         return _Outcome(query, None if failure else empty, failure, self._clock.monotonic() - started, tally)
 
     async def _ask(self, provider: SearchProvider, query: str, ask: Ask, tally: Tally) -> Found[SearchAnswer]:
+        # As published the engine is asked for everything; what the policy refuses is left out of its answer.
+        published = (ask.fidelity or self._fidelity) == "published"
+        sources = ANY_SOURCE if published else ask.sources
+
         async def once(seconds: float) -> SearchAnswer:
-            return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=ask.sources)
+            return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=sources)
 
         async def produce(tally: Tally) -> Produced[SearchAnswer]:
             answer = await self._governor.call(
@@ -100,7 +112,7 @@ class SearchTool:
                 keep="recorded" if provider.private else "shared",
             )
 
-        bucket = bucket_of(query, ask.sources, year=self._clock.now().year)
+        bucket = bucket_of(query, sources, year=self._clock.now().year)
         lookup = Lookup(
             kind="search",
             key=key_of(
@@ -109,7 +121,7 @@ class SearchTool:
                 provider.cache_key,
                 provider.locale(query),
                 bucket,
-                policy_key(ask.sources),
+                policy_key(sources),
                 canonical_query(query),
             ),
             lifetime=self._cache.lifetimes.of_search(bucket),
