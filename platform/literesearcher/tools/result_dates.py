@@ -90,9 +90,9 @@ def _relative(shown: str, now: datetime) -> Days | None:
 
 
 def _absolute(shown: str, today: date) -> Days | None:
-    if found := _ISO.fullmatch(shown):
-        return _span(_number(found["year"]), _number(found["month"]), _number(found["day"]), today)
     if (found := _EAST.fullmatch(shown)) and (found["year"] or (found["month"] and found["day"])):
+        return _span(_number(found["year"]), _number(found["month"]), _number(found["day"]), today)
+    if found := _ISO.fullmatch(shown):
         return _span(_number(found["year"]), _number(found["month"]), _number(found["day"]), today)
     if found := _SLASHED.fullmatch(shown):
         year, one, two = int(found["year"]), int(found["one"]), int(found["two"])

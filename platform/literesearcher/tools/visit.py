@@ -61,7 +61,8 @@ class VisitTool:
         fidelity = ask.fidelity or self._fidelity
         try:
             async with asyncio.timeout(min(FETCH_SECONDS, deadline - self._clock.monotonic())):
-                peek = self._reading.peek(goal, ask=ask, fidelity=fidelity)
+                # A policy on languages looks at the text itself, so the page is not left where it is kept.
+                peek = None if ask.sources.languages else self._reading.peek(goal, ask=ask, fidelity=fidelity)
                 found = await self._source.get(url, ask=ask, tally=tally, peek=peek)
         except RefusedTarget:
             return _failed(url, goal, formatting.UNREACHABLE, "refused")
