@@ -1,8 +1,9 @@
 """Bytes to text: which encoding a page or file is in, whatever it says of itself. Always valid Unicode.
 
 Order: byte order mark; UTF-8 where the bytes are valid UTF-8 (pages in other encodings practically never are, while
-servers that name a wrong charset are common); the charset of the header; the page's own `<meta>` or XML declaration;
-a guess by charset-normalizer. Refuses to know: where the bytes came from.
+servers that name a wrong charset are common); the charset of the header; the page's own `<meta>` or XML declaration,
+each unless the bytes speak against it; a guess by letters (`charset_guess`), at last one by charset-normalizer.
+Refuses to know: where the bytes came from.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 
 from charset_normalizer import from_bytes
 
+from literesearcher.reading import charset_guess
 from literesearcher.reading.unicode_text import valid_unicode
 
 _MARKS = (
@@ -21,7 +23,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DECLARED = re.compile(rb"""(?:charset\s*=\s*|<\?xml[^>]{0,100}encoding\s*=\s*)["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
+_DECLARED = re.compile(
+    rb"""<meta\b[^<>]{0,500}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})|"""
+    rb"""<\?xml[^<>]{0,100}?encoding\s*=\s*["']\s*([A-Za-z0-9_.:-]{2,40})""",
+    re.I,
+)
 _ALIASES = {
     # As browsers read these labels.
     "gb2312": "gb18030",
@@ -45,6 +51,10 @@ _GUESS_BYTES = 20_000
 _BEFORE_ODD_BYTES = 2_000
 """Of the ASCII before the first byte that is no UTF-8, so much helps a guess."""
 _BINARY_BYTES = 8_192
+_HEAD_BYTES = 4_096
+_BROKEN_SHARE = 0.05
+"""More of the odd bytes than this are no characters: the name is wrong, not the page damaged."""
+_ASCII = bytes(range(0x80))
 
 
 def decode(body: bytes, declared: str | None = None) -> str:
@@ -68,27 +78,71 @@ def _decoded(body: bytes, declared: str | None) -> str | None:
         if body.startswith(mark):
             return body[len(mark) :].decode(encoding, "replace")
     label = _usable(declared)
+    inside = _usable(_declared_inside(body))
     odd = 0
     if label is None or not label.startswith(_SEVEN_BIT):
         try:
-            return body.decode()
+            return _seven_bit(body, inside) or body.decode()
         except UnicodeDecodeError as error:
             odd = error.start
         # A body cut at a size limit ends inside a character; other such characters before it show that it is UTF-8.
         if odd >= len(body) - 3 and not body[:odd].isascii():
             return body[:odd].decode()
-    for named in (label, _usable(_declared_inside(body))):
-        if named is not None:
-            return valid_unicode(body.decode(named, "replace"))
+    named = _named(body, odd, [name for name in (label, inside) if name is not None])
+    if named is not None:
+        return valid_unicode(body.decode(named, "replace"))
     # ASCII looks alike in all encodings: a guess wants the bytes that do not.
+    found = charset_guess.guess(body[odd:])
+    if found is not None and found.fit >= charset_guess.LIKELY:
+        return valid_unicode(body.decode(found.encoding, "replace"))
     start = max(0, odd - _BEFORE_ODD_BYTES) if body[:odd].isascii() else 0
     guess = from_bytes(body[start : start + _GUESS_BYTES]).best()
     return valid_unicode(body.decode(guess.encoding, "replace")) if guess else None
 
 
+def _named(body: bytes, odd: int, names: list[str]) -> str | None:
+    """The declared encoding that the bytes are in: the header's, else the page's own; None where neither can be right.
+
+    A name is doubted where the bytes break it, and where they make no language's letters while a guess is sure of
+    another's (servers name UTF-8 or Latin-1 for whatever they have).
+    """
+    standing = [name for name in dict.fromkeys(names) if _broken(body, odd, name) <= _BROKEN_SHARE]
+    if not standing or standing[0].startswith(_SEVEN_BIT):
+        return standing[0] if standing else None
+    fits = {name: charset_guess.fit(body[odd:], name) for name in standing}
+    chosen = next((name for name in standing if fits[name] >= charset_guess.LIKELY), standing[0])
+    if fits[chosen] < charset_guess.LIKELY:
+        found = charset_guess.guess(body[odd:])
+        if found is not None and found.fit >= charset_guess.SURE:
+            return found.encoding
+    return chosen
+
+
+def _broken(body: bytes, odd: int, name: str) -> float:
+    """Characters that are none in the encoding, as a share of the odd bytes near the first."""
+    sample = body[odd : odd + _GUESS_BYTES]
+    return sample.decode(name, "replace").count("\ufffd") / max(20, len(sample.translate(None, _ASCII)))
+
+
+def _seven_bit(body: bytes, inside: str | None) -> str | None:
+    """Text in an encoding whose bytes are valid UTF-8 by chance: ISO-2022 by its escapes, UTF-16 by its zeros."""
+    head = body[:_HEAD_BYTES]
+    if b"\x1b$" in head:
+        name = inside if inside is not None and inside.startswith("iso2022") else "iso2022_jp_2"
+        try:
+            return body.decode(name)
+        except UnicodeDecodeError:
+            return None
+    if len(head) >= 4 and head.count(0) * 3 > len(head):
+        zeros = head[1::2].count(0), head[::2].count(0)
+        name = "utf-16-le" if zeros[0] > zeros[1] else "utf-16-be"
+        return valid_unicode(body.decode(name, "replace")) if min(zeros) * 8 < max(zeros) else None
+    return None
+
+
 def _declared_inside(body: bytes) -> str | None:
-    found = _DECLARED.search(body[:4096])
-    return found[1].decode("ascii") if found else None
+    found = _DECLARED.search(body[:_HEAD_BYTES])
+    return (found[1] or found[2]).decode("ascii") if found else None
 
 
 def _usable(label: str | None) -> str | None:

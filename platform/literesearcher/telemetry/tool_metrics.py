@@ -71,4 +71,10 @@ class ToolMetrics:
             f"{name}_page_kinds", "Fetched pages by kind (page, paywall, consent, captcha, script_only).", ["kind"],
             registry=registry,
         )  # fmt: skip
+        self.extractions = Counter(
+            f"{name}_extractions",
+            "Texts read for a goal by outcome (read; scored: by words, after the extractor failed; failed).",
+            ["outcome"],
+            registry=registry,
+        )
         self.chunks = Counter(f"{name}_page_chunks", "Chunks of long pages that were read.", registry=registry)

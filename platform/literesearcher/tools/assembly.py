@@ -24,6 +24,7 @@ from literesearcher.tools.kept_reading import KeptReading
 from literesearcher.tools.limits.lanes import Limit
 from literesearcher.tools.page_cut import CountTokens
 from literesearcher.tools.page_reading import PageReading
+from literesearcher.tools.page_shaping import PageShaping
 from literesearcher.tools.page_source import PageSource
 from literesearcher.tools.provider_choice import ProviderChoice
 from literesearcher.tools.providers.local import Library
@@ -56,16 +57,24 @@ def assemble(
     perimeter = settings.tools.intranet.keys()
     searches = [parts.search(name) for name in settings.search_providers]
     pages = [parts.pages(name) for name in settings.page_providers]
-    chain = FetchChain(pages, guard=parts.guard, clock=clock, governor=governor)
+    chain = FetchChain(
+        pages,
+        guard=parts.guard,
+        clock=clock,
+        governor=governor,
+        metrics=metrics,
+        shaping=PageShaping(parts.reader),
+        fidelity=settings.tools.fidelity,
+    )
     return ToolProxy(
-        search=SearchTool(
-            searches, cache=cache, clock=clock, governor=governor, fidelity=settings.tools.fidelity
-        ),
+        search=SearchTool(searches, cache=cache, clock=clock, governor=governor, fidelity=settings.tools.fidelity),
         visit=VisitTool(
             # A tenant with a way into the perimeter may reach it by any URL, redirects included.
             PageSource(chain, cache=cache, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)),
             KeptReading(
-                PageReading(KeptExtractor(extractor, cache=cache), clock=clock, count_tokens=count_tokens),
+                PageReading(
+                    KeptExtractor(extractor, cache=cache), clock=clock, metrics=metrics, count_tokens=count_tokens
+                ),
                 extractor=extractor,
                 cache=cache,
             ),

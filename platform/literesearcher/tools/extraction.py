@@ -15,6 +15,7 @@ Above: `tools.visit`. The neighbouring engine comes in as a `Completer`, which t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -160,6 +161,14 @@ class EngineExtractor:
             )
 
         return await retrying(once, policy=_BUSY, clock=self._clock, deadline=deadline)
+
+
+def sum_usage(parts: Sequence[Usage]) -> Usage | None:
+    """Of several generations; None of none."""
+    whole: Usage | None = None
+    for part in parts:
+        whole = _sum(whole, part)
+    return whole
 
 
 def _sum(one: Usage | None, other: Usage) -> Usage:

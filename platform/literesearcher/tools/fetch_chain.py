@@ -6,21 +6,21 @@ provider fetches, extraction, caches. Above: `tools.visit`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from literesearcher.errors import BoundaryError
+from literesearcher.reading.mojibake import is_mojibake
+from literesearcher.research.tool_options import Fidelity
+from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.page_shaping import PageShaping
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage, PageProvider
 
 FEW_CHARACTERS = 300
 """A body of at most so many characters moves on, as published."""
-_CONTINUATION = "[\u0080-\u00bf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore") + "]"
-_MOJIBAKE = re.compile(f"[\u00c2-\u00d1]{_CONTINUATION}|[\u00e0-\u00ef]{_CONTINUATION}{{2}}")
-"""Telltale runs of UTF-8 that was read as Latin-1 or Windows-1252: a lead byte's letter, then continuation bytes'."""
 
 # fmt: off
 _CHINESE_HOSTS = frozenset({
@@ -35,27 +35,62 @@ _BUSY_CODES = ("provider_busy", "provider_unreachable")
 """Only these are worth a second call to the same provider; anything else moves on at once."""
 
 
-def is_mojibake(text: str) -> bool:
-    """Three or more telltale runs in the first 500 characters."""
-    return len(_MOJIBAKE.findall(text[:500])) >= 3
-
-
 def is_chinese_host(host: str) -> bool:
     """Hosts that answer readers in China better than others."""
     labels = host.lower().removesuffix(".").split(".")
     return labels[-1] in _CHINESE_HOSTS or ".".join(labels[-2:]) in _CHINESE_HOSTS
 
 
+GOOD = 5
+"""What a body must be worth to be taken without asking further; 0 is an empty one."""
+
+
+def _published_worth(page: FetchedPage) -> int:
+    if page.whole or (len(page.text) > FEW_CHARACTERS and not is_mojibake(page.text)):
+        return GOOD
+    return 1 if page.text else 0
+
+
+def _worth(page: FetchedPage) -> int:
+    """A page before a paywall's teaser, that before a few words, and anything before a wall."""
+    enough = len(page.text) > FEW_CHARACTERS
+    if page.kind == "page" and (page.whole or (enough and not is_mojibake(page.text))):
+        return GOOD
+    if not page.text:
+        return 0
+    if page.kind == "page":
+        return 4 if enough else 2
+    return 3 if page.kind == "paywall" and enough else 1
+
+
 class FetchChain:
     """The providers in the order of the settings."""
 
-    def __init__(self, providers: Sequence[PageProvider], *, guard: Guard, clock: Clock, governor: Governor) -> None:
+    def __init__(
+        self,
+        providers: Sequence[PageProvider],
+        *,
+        guard: Guard,
+        clock: Clock,
+        governor: Governor,
+        metrics: ToolMetrics,
+        shaping: PageShaping,
+        fidelity: Fidelity,
+    ) -> None:
+        """`fidelity`: of calls that ask for none."""
         self._providers = tuple(providers)
+        self._metrics = metrics
+        self._shaping = shaping
+        self._fidelity = fidelity
         self._guard = guard
         self._clock = clock
         self._governor = governor
-        self.cache_key = "|".join(provider.cache_key for provider in self._providers)
+        self._cache_key = "|".join(provider.cache_key for provider in self._providers)
         self.private = any(provider.private for provider in self._providers)
+
+    def cache_key(self, ask: Ask) -> str:
+        """What decides what a page reads as, besides its URL: the providers, and how their bodies are judged."""
+        return f"{ask.fidelity or self._fidelity}|{self._cache_key}"
 
     async def fetch(self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally) -> tuple[FetchedPage, bool]:
         """The page, and whether it is one worth keeping (False: no provider gave better).
@@ -65,7 +100,10 @@ class FetchChain:
         deadline = self._clock.monotonic() + timeout_seconds
         refused: RefusedTarget | None = None
         failed: BoundaryError | None = None
-        last: FetchedPage | None = None
+        challenged: str | None = None
+        best: FetchedPage | None = None
+        improved = (ask.fidelity or self._fidelity) == "improved"
+        worth = _worth if improved else _published_worth
         for provider in self._in_order(url, ask.tenant_id):
             try:
                 page = await self._from(provider, url, ask, deadline, tally)
@@ -74,13 +112,20 @@ class FetchChain:
                 continue
             except BoundaryError as error:
                 failed = error
+                if error.code == "page_challenge":
+                    challenged = provider.id
                 continue
-            if page.whole or (len(page.text) > FEW_CHARACTERS and not is_mojibake(page.text)):
+            if improved and not page.whole:
+                page = await self._shaping.shaped(page)
+            self._metrics.page_kinds.labels(page.kind).inc()
+            if worth(page) == GOOD:
                 return page, True
-            if page.text or last is None:
-                last = page
-        if last is not None:
-            return last, False
+            if best is None or worth(page) >= max(1, worth(best)):
+                best = page
+        if best is not None:
+            return best, False
+        if challenged is not None and improved:
+            return FetchedPage(challenged, "", kind="captcha"), False
         if refused is not None:
             raise refused
         raise failed or RefusedTarget("no provider of pages takes such a URL")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from literesearcher.reading.page_kinds import PageKind
 from literesearcher.research.messages import Profile
 from literesearcher.tools.providers.port import SearchResult
 
@@ -34,6 +35,27 @@ TOO_SHORT = PageNote(
 CACHE_ONLY = ("not_kept", "cache_unavailable")
 """Failures of a job that reads from the cache only."""
 NOT_EXTRACTED = PageNote("Failed to extract", "Content could not be processed")
+WALLS: dict[PageKind, PageNote] = {
+    "captcha": PageNote(
+        "The webpage content could not be read: the site asks its visitors to prove that they are human (a captcha or "
+        "bot check).",
+        UNREACHABLE.summary,
+    ),
+    "consent": PageNote(
+        "The webpage content could not be read: the site shows a cookie or privacy consent page in front of it.",
+        UNREACHABLE.summary,
+    ),
+    "script_only": PageNote(
+        "The webpage content could not be read: the page is drawn by JavaScript and holds no text of its own.",
+        UNREACHABLE.summary,
+    ),
+    "paywall": PageNote(
+        "The webpage content could not be read: it stands behind a paywall or login, and nothing before that is "
+        "readable.",
+        UNREACHABLE.summary,
+    ),
+}
+"""In `improved` only: what stands in front of a page."""
 
 
 def search_text(query: str, results: Sequence[SearchResult], profile: Profile = "inference") -> str:
@@ -77,6 +99,16 @@ def page_text(url: str, goal: str, evidence: str, summary: str) -> str:
         f"Evidence in page: \n{evidence}\n\n"
         f"Summary: \n{summary}\n\n"
     )
+
+
+def evidence_of_part(evidence: str, *, left_percent: float | None = None, before_paywall: bool = False) -> str:
+    """Evidence of a page that was not read whole, saying so; in `improved` only."""
+    if before_paywall:
+        evidence = f"(The page is behind a paywall or login; only the part before it could be read.)\n{evidence}"
+    if left_percent is not None:
+        share = max(1, round(left_percent))
+        evidence = f"{evidence}\n(The page is very long: its last {share}% were not read.)"
+    return evidence
 
 
 def join_searches(texts: Sequence[str], profile: Profile = "inference") -> str:

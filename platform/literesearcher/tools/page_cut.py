@@ -27,8 +27,13 @@ async def cut_to_tokens(text: str, limit: int, count: CountTokens | None) -> str
 
 def _cut(text: str, limit: int, count: CountTokens) -> str:
     text = text[: limit * 12]  # no text holds so many characters a token; a hostile page is not counted whole
+    return text[: beginning(text, limit, count)]
+
+
+def beginning(text: str, limit: int, count: CountTokens, *, guess: int | None = None) -> int:
+    """Characters from the start that hold at most `limit` tokens, nearly the most. `guess`: what a like text took."""
     low, high = 0, len(text)  # text[:low] is known to fit, text[:high + 1] is the most to try
-    at = high
+    at = high if guess is None else min(high, guess)
     for _ in range(8):
         tokens = count(text[:at])
         if tokens is None:
@@ -39,11 +44,11 @@ def _cut(text: str, limit: int, count: CountTokens) -> str:
                 break
         else:
             high = at - 1
-        guess = int(at * limit * 0.99 / max(tokens, 1))
-        at = guess if low < guess <= high else (low + high) // 2
+        nearer = int(at * limit * 0.99 / max(tokens, 1))
+        at = nearer if low < nearer <= high else (low + high) // 2
         if at <= low:
             break
-    return text[:low]
+    return low
 
 
 def estimate_tokens(text: str) -> int:

@@ -111,7 +111,7 @@ class PageSource:
 
         lookup = Lookup(
             kind="page",
-            key=key_of("page", self._chain.cache_key, canonical_url(url)),
+            key=key_of("page", self._chain.cache_key(ask), canonical_url(url)),
             lifetime=self._cache.lifetimes.page,
             encode=_encoded,
             decode=_decoded,
@@ -135,6 +135,6 @@ def _decoded(entry: Entry) -> SourcedPage | None:
     if entry.negative:
         return None
     facts = entry.value
-    if not all(value is None or isinstance(value, (str, bool)) for value in facts.values()):
+    if not all(value is None or isinstance(value, (str, bool, int)) for value in facts.values()):
         raise ValueError("not the facts of a page")
     return SourcedPage(FetchedPage(text="", **facts), entry.digest, loaded=False)

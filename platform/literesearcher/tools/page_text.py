@@ -1,7 +1,9 @@
 """A fetched body to the text that extraction reads: HTML, PDF, plain text, Markdown, JSON, XML.
 
-Owns: which kind a body is, and that heavy conversions run off the event loop in threads of their own, bounded in
-size and time. Refuses to know: fetching, formats (`reading`). Above: `providers.direct`, `providers.scrapedo`.
+Owns: which form a body has, and where it is converted so that no other call waits on it: a little text at once, a page
+of ordinary size in a thread (the converter lets the others run), a large one and every PDF in a worker process.
+Refuses to know: fetching, how forms are read (`reading.conversion`). Above: `providers.direct`, `providers.scrapedo`,
+`fetch_chain`. Below: `page_workshop`.
 """
 
 from __future__ import annotations
@@ -9,71 +11,66 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from literesearcher.errors import BoundaryError
-from literesearcher.reading.charset import decode
-from literesearcher.reading.html_text import html_to_text
-from literesearcher.reading.pdf_text import is_pdf, pdf_to_text
+from literesearcher.reading.conversion import Converted, Form, converted
+from literesearcher.reading.pdf_text import is_pdf
+from literesearcher.tools.page_workshop import Workshop
 
-_INLINE_BYTES = 65_536
-"""Plain text up to this size is decoded where it arrives; a thread hop would cost more."""
-MAX_HTML_CHARACTERS = 10_000_000
-MAX_PDF_CHARACTERS = 800_000
-"""Twice what 95,000 tokens hold: what lies behind it is never read."""
-MAX_PDF_PAGES = 2_000
+_INLINE_BYTES: dict[Form, int] = {"plain": 65_536, "data": 16_384}
+"""Text up to this size is read where it arrives; a thread hop would cost more."""
+_THREAD_BYTES = 1_000_000
+"""A body up to this size is converted in a thread. The parts of that which let no other thread run take milliseconds;
+ten times the size is ten times that."""
 _PLAIN = ("application/json", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
 
-@dataclass(frozen=True, slots=True)
-class PageText:
-    """Text of a page, valid Unicode, and its title where it has one."""
-
-    text: str
-    title: str | None = None
-
-
 class PageReader:
-    """Two conversions at a time; others wait."""
+    """Two conversions at a time in threads, two in processes; others wait."""
 
-    def __init__(self, *, seconds: float = 20.0) -> None:
+    def __init__(self, *, seconds: float = 20.0, workshop: Workshop | None = None) -> None:
+        """`seconds`: after so many a PDF gives the pages that were read; twice as many end any conversion."""
         self._seconds = seconds
+        self._workshop = workshop
         self._threads: ThreadPoolExecutor | None = None
 
-    async def read(self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None) -> PageText:
+    async def read(self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None) -> Converted:
         """`BoundaryError` `page_unreadable` for a kind that holds no text, or a document that cannot be read."""
-        kind = kind_of(body, content_type)
-        if kind == "pdf":
-            return await self._in_thread(
-                lambda: pdf_to_text(
-                    body, max_pages=MAX_PDF_PAGES, max_characters=MAX_PDF_CHARACTERS, seconds=self._seconds
-                )
-            )
-        if kind == "html":
-            return await self._in_thread(lambda: html_to_text(decode(body, charset)[:MAX_HTML_CHARACTERS], url))
-        if len(body) <= _INLINE_BYTES:
-            return PageText(decode(body, charset))
-        return await self._in_thread(lambda: (decode(body, charset), None))
+        return await self._convert(body, kind_of(body, content_type), charset, url)
 
-    async def _in_thread(self, work: Callable[[], tuple[str, str | None]]) -> PageText:
+    async def laid_out(self, text: str) -> Converted:
+        """JSON, XML and feeds on lines for a reader, other text as it is (`reading.data_text`)."""
+        return await self._convert(text.encode("utf-8", "replace"), "data", None, None)
+
+    async def _convert(self, body: bytes, form: Form, charset: str | None, url: str | None) -> Converted:
+        if len(body) <= _INLINE_BYTES.get(form, -1):
+            return converted(body, form, charset=charset)
+        if form == "pdf" or len(body) > _THREAD_BYTES:
+            if self._workshop is None:
+                self._workshop = Workshop(seconds=2 * self._seconds)
+            return await self._workshop.convert(body, form=form, charset=charset, url=url, seconds=self._seconds)
+        return await self._in_thread(lambda: converted(body, form, charset=charset, url=url))
+
+    async def _in_thread(self, work: Callable[[], Converted]) -> Converted:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="page-text")
         try:
             async with asyncio.timeout(2 * self._seconds):
-                text, title = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise BoundaryError("the page took too long to read", code="page_unreadable") from None
-        return PageText(text, title)
 
-    def close(self) -> None:
-        """Let the threads go. Safe to call twice."""
+    async def aclose(self) -> None:
+        """Let the threads go and end the processes. Safe to call twice."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
+        if self._workshop is not None:
+            await self._workshop.aclose()
 
 
-def kind_of(body: bytes, content_type: str) -> str:
+def kind_of(body: bytes, content_type: str) -> Form:
     """`html`, `pdf` or `plain`; raises `BoundaryError` `page_unreadable` for pictures, archives and the like."""
     media = content_type.partition(";")[0].strip().lower()
     head = body[:1024].lstrip()

@@ -36,7 +36,7 @@ class ProviderChoice:
         self._corpus = corpus
         self.guard = guard
         self._wire = Wire(clock=clock)
-        self._reader = PageReader()
+        self.reader = PageReader()
         self._direct: DirectPages | None = None
 
     def search(self, name: str) -> SearchProvider:
@@ -59,7 +59,7 @@ class ProviderChoice:
         if name == "local":
             return LocalPages(self._library())
         if name == "direct":
-            self._direct = DirectPages(guard=self.guard, reader=self._reader)
+            self._direct = DirectPages(guard=self.guard, reader=self.reader)
             return self._direct
         section: ReaderSection = getattr(self._settings, name)
         base_url, wire, guard, self_hosted = _base(name, section), self._wire, self.guard, section.sees_our_network
@@ -75,7 +75,7 @@ class ProviderChoice:
             base_url=base_url,
             wire=wire,
             guard=guard,
-            reader=self._reader,
+            reader=self.reader,
             self_hosted=self_hosted,
         )
 
@@ -89,7 +89,7 @@ class ProviderChoice:
         await self._wire.aclose()
         if self._direct is not None:
             await self._direct.aclose()
-        await self._reader.aclose()
+        await self.reader.aclose()
         self.guard.close()
 
 

@@ -22,7 +22,7 @@ async def direct(guard):
     yield pages
     await pages.aclose()
     await pages.aclose()
-    reader.close()
+    await reader.aclose()
 
 
 async def fetch(direct, url, seconds=10.0):
@@ -123,7 +123,7 @@ async def test_the_default_guard_never_reaches_this_machine(stub):
                 await fetch(pages, url)
     finally:
         await pages.aclose()
-        reader.close()
+        await reader.aclose()
     assert stub.requests == []
 
 

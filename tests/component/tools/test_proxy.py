@@ -217,11 +217,13 @@ async def test_mojibake_goes_on_to_the_next_provider_and_is_read_when_none_is_be
         return web.Response(body=(mojibake if broken else PAGE).encode(), content_type="text/plain")
 
     other_stub.handler = act
-    both = await visit(make(pages=("jina", "scrapedo")), "https://a.example.com/")
+    both = await visit(make(pages=("jina", "scrapedo")), "https://a.example.com/", fidelity="published")
     assert both.items[0].provider == "scrapedo"
-    alone = await visit(make(pages=("jina",)), "https://a.example.com/")
+    alone = await visit(make(pages=("jina",)), "https://a.example.com/", fidelity="published")
     assert (alone.items[0].provider, alone.items[0].ok) == ("jina", True)
     assert extractor.calls[-1][0] == mojibake
+    undone = await visit(make(pages=("jina", "scrapedo")), "https://a.example.com/")
+    assert (undone.items[0].provider, extractor.calls[-1][0]) == ("jina", "师资队伍 " * 100)
 
 
 async def test_a_refused_url_is_told_from_an_unreachable_one_in_the_facts_only(make, other_stub):
@@ -237,7 +239,7 @@ async def test_an_extraction_that_fails_reads_as_published_and_is_tried_again_ne
     extractor.fields = None
     tools = make()
     for _ in range(2):
-        result = await visit(tools, "https://a.example.com/")
+        result = await visit(tools, "https://a.example.com/", fidelity="published")
         assert result.text.endswith(
             "Evidence in page: \nFailed to extract\n\nSummary: \nContent could not be processed"
         )
@@ -245,10 +247,30 @@ async def test_an_extraction_that_fails_reads_as_published_and_is_tried_again_ne
     assert len(extractor.calls) == 2
 
 
+async def test_an_extraction_that_fails_is_scored_by_words_in_improved_and_tried_again_next_time(
+    make, other_stub, extractor
+):
+    other_stub.gives(lambda: web.Response(text=PAGE + "\n\nThe quokka is a small macropod of Rottnest Island."))
+    extractor.fields = None
+    tools = make()
+    for _ in range(2):
+        (item,) = (await visit(tools, "https://a.example.com/", goal="what is a quokka")).items
+        assert (item.ok, item.status, item.usage) == (True, "found", Usage(100, 10))
+        assert "quokka is a small macropod" in item.extracted["evidence"]
+        assert "by no language model" in item.extracted["rational"]
+        assert item.text.endswith(
+            f"Evidence in page: \n{item.extracted['evidence']}\n\nSummary: \n{item.extracted['summary']}\n\n"
+        )
+    assert len(extractor.calls) == 2
+
+
 async def test_an_extraction_that_is_not_there_by_the_deadline(make, other_stub, extractor):
     other_stub.gives(lambda: web.Response(text=PAGE))
     extractor.gate.clear()
-    result = await visit(make(), "https://a.example.com/", timeout_seconds=0.5)
+    scored = await visit(make(), "https://a.example.com/", goal="words", timeout_seconds=2)
+    assert (scored.items[0].status, scored.items[0].usage) == ("found", None)
+    assert "Words of a page." in scored.text
+    result = await visit(make(), "https://a.example.com/", timeout_seconds=0.5, fidelity="published")
     assert result.items[0].status == "extraction_failed"
     assert "Failed to extract" in result.text
     async with asyncio.timeout(20):
@@ -277,7 +299,8 @@ async def test_a_cancelled_call_cancels_its_parts_but_not_those_of_others(make, 
             await asyncio.sleep(0.01)
     extractor.gate.set()
     result = await second
-    assert (result.items[0].ok, result.items[0].cache) == (True, "coalesced")
+    # Whoever began it is gone, so it was made for this call in the end.
+    assert (result.items[0].ok, result.items[0].cache) == (True, "miss")
     assert extractor.left == 2
 
 

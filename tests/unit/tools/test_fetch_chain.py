@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from literesearcher.errors import BoundaryError
+from literesearcher.reading.mojibake import is_mojibake, repaired
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.tools.fetch_chain import FetchChain, is_chinese_host, is_mojibake
+from literesearcher.tools.fetch_chain import FetchChain, is_chinese_host
 from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.page_shaping import PageShaping
+from literesearcher.tools.page_text import PageReader
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import BUSY, FetchedPage
 
@@ -21,7 +27,7 @@ MOJIBAKE = "CafÃ© Ã¼ber rÃ©sumÃ©. " + LONG
 class Provider:
     """Acts out what it is given, one act a call; the last is repeated."""
 
-    def __init__(self, id: str, *acts: str | Exception, log: list[str] | None = None) -> None:
+    def __init__(self, id: str, *acts: str | FetchedPage | Exception, log: list[str] | None = None) -> None:
         self.id, self.cache_key, self.private = id, id, id == "local"
         self.policy = BUSY
         self.acts = list(acts)
@@ -32,6 +38,8 @@ class Provider:
         act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
         if isinstance(act, Exception):
             raise act
+        if isinstance(act, FetchedPage):
+            return replace(act, provider=self.id)
         return FetchedPage(self.id, act, whole=self.id == "local")
 
 
@@ -39,13 +47,22 @@ def failing(code: str = "page_status", **how) -> BoundaryError:
     return BoundaryError("no", code=code, **how)
 
 
-def chain_of(*providers: Provider) -> tuple[FetchChain, list[str]]:
+def chain_of(*providers: Provider, fidelity: str = "published") -> tuple[FetchChain, list[str]]:
     log: list[str] = []
     for provider in providers:
         provider.log = log
     clock = ManualClock()
-    governor = Governor(clock=clock, metrics=ToolMetrics())
-    return FetchChain(providers, guard=Guard(), clock=clock, governor=governor), log
+    metrics = ToolMetrics()
+    chain = FetchChain(
+        providers,
+        guard=Guard(),
+        clock=clock,
+        governor=Governor(clock=clock, metrics=metrics),
+        metrics=metrics,
+        shaping=PageShaping(PageReader()),
+        fidelity=fidelity,
+    )
+    return chain, log
 
 
 async def fetched(chain: FetchChain, url: str = "https://a.example/"):
@@ -121,6 +138,105 @@ async def test_a_busy_provider_is_asked_twice_and_a_broken_one_once():
     chain, log = chain_of(Provider("jina", broken, LONG), Provider("scrapedo", LONG))
     assert (await fetched(chain))[0] == "scrapedo"
     assert log == ["jina", "scrapedo"]
+
+
+CAPTCHA = FetchedPage(
+    "", "Verify you are human by completing the action below. " * 9, "Just a moment...", kind="captcha"
+)
+CONSENT = FetchedPage("", "We value your privacy. Accept all. " * 12, kind="consent")
+APP = FetchedPage("", "You need to enable JavaScript to run this app.", kind="script_only")
+TEASER = FetchedPage("", "The mayor said on Monday that. " * 20, kind="paywall")
+
+
+@pytest.mark.parametrize("wall", [CAPTCHA, CONSENT, APP, TEASER])
+async def test_a_wall_moves_on_in_improved_only(wall):
+    chain, log = chain_of(Provider("direct", wall), Provider("jina", LONG), fidelity="improved")
+    assert await fetched(chain) == ("jina", LONG, True)
+    assert log == ["direct", "jina"]
+    chain, log = chain_of(Provider("direct", replace(wall, text=LONG)), Provider("jina", "other" * 100))
+    assert await fetched(chain) == ("direct", LONG, True)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "taken"),
+    [
+        ((SHORT, CAPTCHA), 0),  # a few words before a wall
+        ((TEASER, SHORT), 0),  # a teaser before a few words
+        ((TEASER, CAPTCHA), 0),
+        ((CONSENT, CAPTCHA), 1),  # of two walls the last
+        ((CAPTCHA, TEASER), 1),
+        ((CAPTCHA, failing()), 0),
+        ((CAPTCHA, ""), 0),
+    ],
+)
+async def test_the_best_body_is_used_where_none_is_a_page(bodies, taken):
+    ids = ("direct", "jina")
+    chain, _ = chain_of(*(Provider(id, body) for id, body in zip(ids, bodies, strict=True)), fidelity="improved")
+    provider, text, keep = await fetched(chain)
+    body = bodies[taken]
+    assert (provider, text, keep) == (ids[taken], body.text if isinstance(body, FetchedPage) else body, False)
+
+
+async def test_a_challenge_of_the_site_is_called_so_where_nobody_got_past_it():
+    def providers() -> list[Provider]:
+        return [Provider("direct", failing("page_challenge")), Provider("jina", failing("provider_error"))]
+
+    chain, _ = chain_of(*providers(), fidelity="improved")
+    page, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    assert (page.kind, page.provider, page.text, keep) == ("captcha", "direct", "", False)
+    with pytest.raises(BoundaryError):
+        await fetched(chain_of(*providers())[0])
+
+
+async def test_a_call_may_ask_for_the_other_fidelity_and_is_kept_apart():
+    chain, _ = chain_of(Provider("direct", CAPTCHA), Provider("jina", LONG))
+    asked = Ask(fidelity="improved")
+    page, _keep = await chain.fetch("https://a.example/", ask=asked, timeout_seconds=60, tally=Tally())
+    assert page.provider == "jina"
+    assert chain.cache_key(asked) != chain.cache_key(Ask()) == chain.cache_key(Ask(fidelity="published"))
+
+
+async def test_mojibake_is_undone_in_improved_and_costs_no_second_provider():
+    page = FetchedPage("", f"{'Café Über résumé. '.encode().decode('cp1252')}\n{LONG}\nplain café\n", "CafÃ©")
+    chain, log = chain_of(Provider("direct", page), Provider("jina", LONG), fidelity="improved")
+    got, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    assert (got.text, got.title, keep) == (f"Café Über résumé. \n{LONG}\nplain café\n", "Café", True)
+    assert log == ["direct"]
+
+
+async def test_json_and_feeds_are_laid_out_in_improved_only():
+    body = json.dumps({"items": [{"name": "x" * 50, "n": 1.10} for _ in range(30)]})
+    chain, _ = chain_of(Provider("direct", body), fidelity="improved")
+    _, text, _ = await fetched(chain)
+    assert json.loads(text) == json.loads(body)
+    assert text.count("\n") > 30
+    assert (await fetched(chain_of(Provider("direct", body))[0]))[1] == body
+
+
+async def test_a_wall_that_a_reader_hands_on_as_text_is_told():
+    said = (
+        "Title: Just a moment...\n\nURL Source: https://a.example/\n\n"
+        "Warning: Target URL returned error 403: Forbidden\n"
+        "Warning: This page maybe requiring CAPTCHA, please make sure you are authorized to access this page.\n\n"
+        "Markdown Content:\n## Performing security verification\n\nThis website uses a security service to protect "
+        "against malicious bots. This page is displayed while the website verifies you are not a bot.\n"
+    )
+    chain, _ = chain_of(Provider("jina", FetchedPage("", said, "Just a moment...")), fidelity="improved")
+    page, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    assert (page.kind, keep) == ("captcha", False)
+
+
+@pytest.mark.parametrize("said", ["“naïve” Übergröße — 中国, Привет", "x\u0080\u009d é"])
+def test_mojibake_of_either_kind_is_undone_once_or_twice_and_only_where_clean(said):
+    for encoding in ("latin-1", "cp1252"):
+        once = "".join(bytes([code]).decode(encoding, "ignore") or chr(code) for code in said.encode())
+        assert repaired(once) == said
+        twice = "é" * 3 + "\n" + said
+        for _ in range(2):
+            twice = "".join(bytes([code]).decode(encoding, "ignore") or chr(code) for code in twice.encode())
+        assert repaired(twice) == "é" * 3 + "\n" + said
+    for unclean in ("CafÃ© 中", "Ã© and é", "naïve café", "Ã", ""):
+        assert repaired(unclean) == unclean
 
 
 @pytest.mark.parametrize("text", ["donâ€™t â€œdoâ€\x9d", "ä¸­å›½èµ›è‰‡", "ÐŸÑ€Ð¸Ð²ÐµÑ‚", "Â©Â®Â°"])

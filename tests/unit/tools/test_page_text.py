@@ -17,8 +17,8 @@ async def test_a_pdf_that_cannot_be_read_says_so(body):
         assert caught.value.code == "page_unreadable"
         assert not caught.value.transient
     finally:
-        reader.close()
-        reader.close()
+        await reader.aclose()
+        await reader.aclose()
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ async def test_large_plain_text_and_html_leave_the_loop_free():
         assert page.text.count("word") == 100_000
         assert (await reader.read(b"x" * 100_000, "text/plain", None)).text == "x" * 100_000
     finally:
-        reader.close()
+        await reader.aclose()

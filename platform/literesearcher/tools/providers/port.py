@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from literesearcher.reading.conversion import Converted
 from literesearcher.reading.page_kinds import PageKind
 from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
 from literesearcher.timing.retry import RetryPolicy
@@ -102,6 +103,21 @@ class FetchedPage:
     """Read inside the perimeter for one tenant (`TOOLS__INTRANET`): never kept or shared without the tenant."""
     published: str | None = None
     """YYYY-MM-DD, as the page or its reader declares it."""
+
+
+def fetched_page(provider: str, page: Converted, *, url: str | None = None, private: bool = False) -> FetchedPage:
+    """What a body was converted to, as a provider hands it on."""
+    return FetchedPage(
+        provider,
+        page.text,
+        page.title,
+        url=url,
+        language=page.language,
+        kind=page.kind,
+        cut_characters=page.cut_characters,
+        private=private,
+        published=page.published,
+    )
 
 
 class PageProvider(Provider, Protocol):

@@ -15,7 +15,7 @@ from literesearcher.errors import BoundaryError
 from literesearcher.tools.guard import Guard
 from literesearcher.tools.page_text import PageReader
 from literesearcher.tools.providers.declared import final_url
-from literesearcher.tools.providers.port import BUSY, FetchedPage
+from literesearcher.tools.providers.port import BUSY, FetchedPage, fetched_page
 from literesearcher.tools.providers.target import spelled
 from literesearcher.tools.providers.wire import Refusal, Wire, key_refused, quota_spent
 
@@ -61,7 +61,7 @@ class ScrapedoPages:
             judge=_judged,
         )
         page = await self._reader.read(answer.body, answer.content_type, answer.charset, url=url)
-        return FetchedPage(self.id, page.text, page.title, url=final_url(answer.headers.get("Scrape.do-Resolved-Url")))
+        return fetched_page(self.id, page, url=final_url(answer.headers.get("Scrape.do-Resolved-Url")))
 
 
 def _judged(refusal: Refusal) -> BoundaryError | None:
