@@ -227,7 +227,7 @@ async def test_a_slow_site_holds_up_nobody_else():
 async def test_a_site_is_asked_no_faster_whichever_provider_asks_and_however_it_is_spelled():
     office = Office(site=Limit(1.0, 1, 8))
     jina = Provider("jina")
-    spellings = ["a.example", "A.Example", "a.example."]
+    spellings = ["a.example", "A.Example", "www.a.example."]
     tasks = [
         office.ask(provider, host=spellings[number % 3]) for number in range(6) for provider in (office.provider, jina)
     ]

@@ -70,9 +70,9 @@ async def hedged(
     """The first success. Raises what `first` raised where neither succeeds; the loser is cancelled, and has ended."""
     one = asyncio.ensure_future(first())
     timer = asyncio.ensure_future(clock.sleep(after_seconds))
-    tasks: list[asyncio.Future[Any]] = [one, timer]
+    tasks = [one]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((one, timer), return_when=asyncio.FIRST_COMPLETED)
         if one.done() or not may_hedge():
             return await one, "first"
         two = asyncio.ensure_future(second())
@@ -86,9 +86,14 @@ async def hedged(
                 return two.result(), "second"
         return one.result(), "first"
     finally:
-        for task in tasks:
+        timer.cancel()
+        left = [task for task in tasks if not task.done()]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+        for task in tasks:
+            _succeeded(task)  # its failure is seen, also where nobody asks for it
 
 
 def _succeeded(task: asyncio.Future[Any]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from literesearcher.timing.clock import Clock
+from literesearcher.tools.domains import registrable
 from literesearcher.tools.limits.bucket import LocalBucket
 from literesearcher.tools.limits.rate import RateGate
 from literesearcher.tools.limits.shared_bucket import SharedBucket
@@ -84,25 +85,28 @@ class Lanes:
         return self._made(f"provider:{provider}", provider, limit, ("rate", "concurrency"))
 
     def of_site(self, host: str) -> Lane | None:
-        """The lane of a host; None where sites are not limited, or for no host."""
+        """The lane of a host's site; None where sites are not limited, or for no host.
+
+        A site is what somebody registered, so that a thousand names beneath it (`a1.example.com`) are asked as one.
+        """
         if self._site_limit is None or not host:
             return None
-        host = host.lower().rstrip(".")
-        lane = self._sites.get(host)
+        site = registrable(host)
+        lane = self._sites.get(site)
         if lane is not None:
-            self._sites.move_to_end(host)
+            self._sites.move_to_end(site)
             return lane
         if len(self._sites) >= MOST_SITES:
             self._forget()
-        lane = self._sites[host] = self._made(
-            f"site:{host}", "the site", self._site_limit, ("site_rate", "site_concurrency")
+        lane = self._sites[site] = self._made(
+            f"site:{site}", "the site", self._site_limit, ("site_rate", "site_concurrency")
         )
         return lane
 
     def _forget(self) -> None:
-        resting = [host for host, lane in self._sites.items() if lane.idle]
-        for host in resting[: MOST_SITES // 4]:
-            del self._sites[host]
+        resting = [site for site, lane in self._sites.items() if lane.idle]
+        for site in resting[: MOST_SITES // 4]:
+            del self._sites[site]
 
     def _made(self, key: str, name: str, limit: Limit, reasons: tuple[str, str]) -> Lane:
         local = LocalBucket(per_second=limit.per_second, burst=limit.burst, clock=self._clock)
