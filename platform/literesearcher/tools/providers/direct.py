@@ -8,20 +8,26 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
+from literesearcher.reading.archives import is_archive
 from literesearcher.tools.guard import Guard, RefusedTarget
 from literesearcher.tools.page_text import PageReader, kind_of
-from literesearcher.tools.providers.port import BUSY, FetchedPage
+from literesearcher.tools.providers.declared import language
+from literesearcher.tools.providers.port import BUSY, FetchedPage, fetched_page
 
 TRY_SECONDS = 30.0
 MAX_HOPS = 5
 MAX_BYTES = 10_000_000
 """Of the decompressed body; text beyond it is cut (95,000 tokens are far less), a cut PDF cannot be read."""
 _REDIRECTS = (301, 302, 303, 307, 308)
+_CHALLENGES = (401, 403, 405, 429, 503)
+"""Statuses with which sites answer a visitor that they want to check."""
+_CHALLENGE_BYTES = 200_000
 _CHUNK = 65_536
 HEADERS = {
     "User-Agent": "Mozilla/5.0 (compatible; LiteResearcher/0.1)",
@@ -66,15 +72,20 @@ class DirectPages:
                         target = self._guard.target(str(_joined(target, location)), tenant_id=tenant_id)
                         continue
                     if response.status != 200:
+                        if response.status in _CHALLENGES and await self._is_challenge(response):
+                            raise BoundaryError("the site asks for proof of a human visitor", code="page_challenge")
                         raise BoundaryError(
                             f"the site answered {response.status}", code="page_status", transient=response.status >= 500
                         )
                     media, charset = response.content_type, response.charset
                     if "Content-Type" not in response.headers:
                         media = ""
+                    headers = response.headers
                     body = await self._body(response, media)
                 page = await self._reader.read(body, media, charset, url=str(target))
-                return FetchedPage(self.id, page.text, page.title, url=str(target), private=private)
+                found = fetched_page(self.id, page, url=str(target), private=private)
+                # What the page says of itself is nearer to it than what its server says of all its pages.
+                return found if found.language else replace(found, language=language(headers.get("Content-Language")))
             failure = BoundaryError("the site redirects in circles", code="page_status")
         except TimeoutError:
             failure = BoundaryError("the site took too long", code="page_timeout", transient=True)
@@ -82,17 +93,35 @@ class DirectPages:
             failure = BoundaryError(f"the site cannot be read ({type(error).__name__})", code="page_unreachable")
         raise failure
 
+    async def _is_challenge(self, response: aiohttp.ClientResponse) -> bool:
+        """Does the error page hold a captcha or another check of its visitor?"""
+        if "challenge" in response.headers.get("cf-mitigated", ""):
+            return True
+        head = b""
+        async for chunk in _plain_chunks(response):
+            head += chunk
+            if len(head) >= _CHALLENGE_BYTES:
+                break
+        try:
+            page = await self._reader.read(head[:_CHALLENGE_BYTES], response.content_type, response.charset)
+        except BoundaryError:
+            return False
+        return page.kind == "captcha"
+
     async def _body(self, response: aiohttp.ClientResponse, media: str) -> bytes:
         chunks: list[bytes] = []
         size = 0
         async for chunk in _plain_chunks(response):
             if not chunks:
-                kind_of(chunk, media)  # a picture or an archive is given up after its first bytes
+                kind_of(chunk, media)  # a picture or a film is given up after its first bytes
+                _refuse_archive(chunk)
             chunks.append(chunk[: self._max_bytes - size])
             size += len(chunk)
             if size >= self._max_bytes:
                 break
-        return b"".join(chunks)
+        body = b"".join(chunks)
+        _refuse_archive(body)  # again: the first chunk may be a single byte
+        return body
 
     def _open(self, tenant_id: str) -> aiohttp.ClientSession:
         # One a reach: a connection kept open is not resolved again, so it must not serve who may not resolve it.
@@ -114,6 +143,12 @@ class DirectPages:
         """Close every connection. Safe to call twice."""
         for session in self._sessions.values():
             await session.close()
+
+
+def _refuse_archive(head: bytes) -> None:
+    """Whatever the page calls itself, and a gzip within a gzip too."""
+    if is_archive(head[:512]):
+        raise BoundaryError("the page is an archive", code="page_unreadable")
 
 
 def _peer(response: aiohttp.ClientResponse) -> str | None:
