@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from literesearcher.errors import BoundaryError
 from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.tools.limits.hedging import LEAST, WINDOW, Pace, hedged
+from literesearcher.tools.limits.hedging import LEAST, LEAST_SECONDS, WINDOW, Pace, hedged
 
 
-@given(st.lists(st.floats(0, 100), min_size=LEAST, max_size=3 * WINDOW))
+@given(st.lists(st.floats(0.1, 100), min_size=LEAST, max_size=3 * WINDOW))
 def test_patience_is_the_95th_percentile_of_the_last_answers(seconds):
     pace = Pace()
     for one in seconds:
@@ -22,6 +22,13 @@ def test_patience_is_the_95th_percentile_of_the_last_answers(seconds):
     within = sum(one <= pace.patience() for one in last)
     below = sum(one < pace.patience() for one in last)
     assert within >= 0.95 * len(last) > below
+
+
+def test_nothing_that_ends_in_no_time_is_asked_twice():
+    pace = Pace()
+    for _ in range(WINDOW):
+        pace.answered(0.003)
+    assert pace.patience() == LEAST_SECONDS
 
 
 def test_a_few_answers_say_nothing():

@@ -20,6 +20,8 @@ T = TypeVar("T")
 WINDOW = 128
 LEAST = 20
 """With fewer a 95th percentile is a guess."""
+LEAST_SECONDS = 0.1
+"""Nothing that ends sooner is worth the price of a second request."""
 SHARE = 0.1
 """Seconds per request at most: a provider that became slow as a whole shall not get twice the load."""
 SAVED = 5.0
@@ -46,10 +48,10 @@ class Pace:
         self._credit = min(SAVED, self._credit + SHARE)
 
     def patience(self) -> float | None:
-        """Seconds that 95 of 100 answers took at most; None where too few are known."""
+        """Seconds that 95 of 100 answers took at most, but `LEAST_SECONDS`; None where too few are known."""
         if len(self._sorted) < LEAST:
             return None
-        return self._sorted[math.ceil(0.95 * len(self._sorted)) - 1]
+        return max(LEAST_SECONDS, self._sorted[math.ceil(0.95 * len(self._sorted)) - 1])
 
     def may_hedge(self) -> bool:
         """One second request is taken from the account, if there is one."""

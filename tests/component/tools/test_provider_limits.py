@@ -1,0 +1,178 @@
+"""The settings of limits, breakers, pauses and hedges reach the providers that the assembled proxy asks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from aiohttp import web
+
+from literesearcher.settings.model import Settings
+from literesearcher.telemetry.tool_metrics import ToolMetrics
+from literesearcher.timing.clock import SystemClock
+from literesearcher.tools.assembly import assemble
+from literesearcher.tools.port import Ask, ToolRequest
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+async def make(stub, other_stub, guard):
+    """Serper is `stub`, SearXNG is `other_stub`, pages come from the web itself."""
+    made = []
+
+    def build(**sections):
+        tools = {"search": ["serper", "searxng"], "pages": ["direct"], "cache": "off", **sections.pop("tools", {})}
+        settings = Settings.model_validate(
+            {
+                "tools": tools,
+                "serper": {"api_key": "k", "base_url": stub.url, "cost_usd": 0.25, **sections.pop("serper", {})},
+                "searxng": {"base_url": other_stub.url},
+                **sections,
+            }
+        )
+        proxy = assemble(settings, extractor=NoExtractor(), clock=SystemClock(), guard=guard, metrics=ToolMetrics())
+        made.append(proxy)
+        return proxy
+
+    yield build
+    for proxy in made:
+        await proxy.aclose()
+
+
+class NoExtractor:
+    cache_key = "none"
+
+    def page_tokens(self, profile):
+        return 95_000
+
+    async def extract(self, page, goal, *, profile, timeout_seconds):
+        raise AssertionError("no page gets so far")
+
+
+def google() -> web.Response:
+    return web.json_response({"organic": [{"title": "Google", "link": "https://g.example/", "snippet": "s"}]})
+
+
+def searx() -> web.Response:
+    return web.json_response({"results": [{"title": "Searx", "url": "https://s.example/", "content": "s"}]})
+
+
+async def search(tools, *queries: str, tenant: str = "t"):
+    request = ToolRequest("search", {"query": list(queries)}, Ask(tenant_id=tenant, timeout_seconds=PATIENCE_SECONDS))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await tools.call(request)
+
+
+class Crowd:
+    """Holds every request until so many are there, and counts how many ever were."""
+
+    def __init__(self, answer) -> None:
+        self.answer = answer
+        self.inside = self.most = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        await self.go.wait()
+        self.inside -= 1
+        return self.answer()
+
+
+async def test_no_more_at_once_than_the_provider_takes(make, stub):
+    stub.handler = crowd = Crowd(google)
+    task = asyncio.create_task(search(make(serper={"concurrency": 3}), *(f"q{number}" for number in range(12))))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while crowd.inside < 3:
+            await asyncio.sleep(0.01)
+    crowd.go.set()
+    assert [item.ok for item in (await task).items] == [True] * 12
+    assert crowd.most == 3
+
+
+async def test_no_more_at_once_than_a_site_takes(make, stub, dns):
+    stub.handler = crowd = Crowd(lambda: web.Response(status=404))
+    dns.names = {"a.example.com": [["127.0.0.1"]], "b.example.com": [["127.0.0.1"]]}
+    tools = make(tools={"host_concurrency": 2, "host_per_second": 1000})
+    urls = [f"http://{name}.example.com:{stub.server.port}/{number}" for number in range(4) for name in "ab"]
+    request = ToolRequest("visit", {"url": urls, "goal": "g"}, Ask(timeout_seconds=PATIENCE_SECONDS))
+    task = asyncio.create_task(tools.call(request))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while crowd.inside < 2:
+            await asyncio.sleep(0.01)
+        crowd.go.set()
+        result = await task
+    assert crowd.most == 2
+    assert len(stub.requests) == 8
+    assert not any(item.ok for item in result.items)
+
+
+async def test_a_provider_that_fails_is_left_alone_and_the_next_one_answers(make, stub, other_stub):
+    stub.gives(lambda: web.Response(status=500))
+    other_stub.gives(searx)
+    tools = make(tools={"breaker_failures": 1, "breaker_seconds": 3600})
+    first = (await search(tools, "one")).items[0]
+    assert first.tried[0].outcome == "provider_error"
+    assert [one.outcome for one in first.tried][-2:] == ["provider_open", "ok"]
+    second = (await search(tools, "two")).items[0]
+    assert [(one.provider, one.outcome) for one in second.tried] == [("serper", "provider_open"), ("searxng", "ok")]
+    assert (first.provider, second.provider) == ("searxng", "searxng")
+    assert len(stub.requests) == 1
+
+
+async def test_a_pause_past_the_deadline_sends_everybody_on_to_the_next_provider(make, stub, other_stub):
+    stub.gives(lambda: web.Response(status=429, headers={"Retry-After": "500"}))
+    other_stub.gives(searx)
+    tools = make(serper={"concurrency": 1})
+    result = await search(tools, *(f"q{number}" for number in range(30)))
+    assert [item.provider for item in result.items] == ["searxng"] * 30
+    assert len(stub.requests) == 1
+
+
+async def test_a_spent_quota_is_asked_once_and_the_next_provider_answers(make, stub, other_stub):
+    stub.gives(lambda: web.json_response({"message": "Not enough credits"}, status=400))
+    other_stub.gives(searx)
+    tools = make(serper={"concurrency": 1})
+    result = await search(tools, *(f"q{number}" for number in range(10)))
+    assert [item.provider for item in result.items] == ["searxng"] * 10
+    assert {item.tried[0].outcome for item in result.items} == {"provider_quota"}
+    assert sum(item.cost_usd for item in result.items) == 0
+    assert len(stub.requests) == 1
+
+
+async def test_a_stalled_search_is_asked_a_second_time_and_both_are_paid(make, stub):
+    stalled = asyncio.Event()
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        query = json.loads(stub.bodies[-1])["q"]
+        asked.append(query)
+        if query == "stalls" and asked.count(query) == 1:
+            await stalled.wait()
+        return google()
+
+    stub.handler = answer
+    tools = make()
+    for number in range(40):
+        await search(tools, f"q{number}")
+    item = (await search(tools, "stalls")).items[0]
+    stalled.set()
+    assert item.ok
+    assert asked.count("stalls") == 2
+    assert sorted(one.outcome for one in item.tried) == ["cancelled", "ok"]
+    assert item.cost_usd == 0.5
+
+
+async def test_rates_are_kept_in_redis_where_there_is_one(make, stub, redis_server):
+    from redis.asyncio import Redis
+
+    stub.gives(google)
+    tools = make(tools={"redis_url": redis_server.url, "redis_timeout_seconds": 10.0})
+    tenant = uuid.uuid4().hex
+    assert (await search(tools, "q", tenant=tenant)).items[0].ok
+    async with Redis.from_url(redis_server.url) as client:
+        keys = {key.decode() async for key in client.scan_iter("literesearcher:rate:*")}
+    assert "literesearcher:rate:{provider:serper}:state" in keys
