@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from literesearcher.cli.local_corpus import open_library, prepare_corpus, uses_local
+from literesearcher.cli.provider_checks import told_of_pages, told_of_search
 from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
@@ -198,17 +199,13 @@ async def _tools(settings: Settings) -> Finding:
 
 
 async def _search(settings: Settings) -> Finding:
-    told = ", ".join(settings.search_providers)
-    if "serper" in settings.search_providers:
-        return Finding("search", "ok", f"{told} (a key is set; no query was spent on trying it)")
-    return Finding("search", "ok", told, "for the live web set LITERESEARCHER_SERPER__API_KEY")
+    told = await told_of_search(settings)
+    live = settings.search_providers != ["local"]
+    return Finding("search", "ok", told, None if live else "for the live web see docs/how-to/model-and-web.md")
 
 
 async def _pages(settings: Settings) -> Finding:
-    told = ", ".join(settings.page_providers)
-    if "jina" in settings.page_providers and settings.jina.api_key is None:
-        return Finding("pages", "ok", f"{told} (Jina Reader without a key: few pages a minute)")
-    return Finding("pages", "ok", told)
+    return Finding("pages", "ok", told_of_pages(settings))
 
 
 async def _corpus(settings: Settings) -> Finding:

@@ -133,3 +133,14 @@ async def test_a_source_policy_goes_out_as_operators_and_a_language(searxng, stu
         "language": "fa",
     }
     assert second == {"q": "who", "format": "json", "language": "en-US"}
+
+
+async def test_the_check_asks_for_nothing_and_learns_whether_json_is_on(searxng, stub):
+    stub.gives(lambda: web.json_response({"error": "No query"}, status=400))
+    await searxng.check(timeout_seconds=30.0)
+    assert dict(stub.requests[0].query) == {"format": "json"}
+    for status, code in ((403, "provider_json_off"), (404, "provider_rejected"), (502, "provider_error")):
+        stub.gives(lambda status=status: web.Response(status=status))
+        with pytest.raises(BoundaryError) as caught:
+            await searxng.check(timeout_seconds=30.0)
+        assert caught.value.code == code

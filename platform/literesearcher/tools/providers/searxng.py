@@ -19,12 +19,13 @@ from literesearcher.tools.providers.json_answer import json_object, objects, tex
 from literesearcher.tools.providers.locale_rule import from_china, one_language
 from literesearcher.tools.providers.narrowing import with_sites
 from literesearcher.tools.providers.port import SEARCHES, SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Refusal, Wire
+from literesearcher.tools.providers.wire import Judge, Refusal, Wire
 
 TRY_SECONDS = 30.0
 RESULTS = 10
 _COMMAND = re.compile(r"(?<!\S)(?:[!:<]+(?=\S)|!+(?!\S))")
 """`!engine`, `!!bang`, `:language` and `<timeout` steer the instance when they begin a word: a query is text only."""
+_NO_QUERY = "no_query"
 _REGIONS = {"en": "en-US", "zh": "zh-CN"}
 
 
@@ -55,21 +56,32 @@ class SearxngSearch:
             "format": "json",
             "language": _language(query, sources),
         }
+        return _read(await self._asked(asked, timeout_seconds, _judged))
+
+    def locale(self, query: str) -> str:
+        """`zh-CN` or `en-US`."""
+        return _language(query, ANY_SOURCE)
+
+    async def check(self, *, timeout_seconds: float) -> None:
+        """Does the instance answer, and in JSON? Asks for nothing, so that no engine is bothered. `BoundaryError`."""
+        try:
+            await self._asked({"format": "json"}, timeout_seconds, _judged_without_query)
+        except BoundaryError as error:
+            if error.code != _NO_QUERY:
+                raise
+
+    async def _asked(self, fields: dict[str, str], timeout_seconds: float, judge: Judge) -> bytes:
         # SearXNG knows no keys; one is for a proxy before it.
         headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else None
         answer = await self._wire.ask(
             self.id,
             "GET",
-            self._url.with_query(asked),
+            self._url.with_query(fields),
             headers=headers,
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
-            judge=_judged,
+            judge=judge,
         )
-        return _read(answer.body)
-
-    def locale(self, query: str) -> str:
-        """`zh-CN` or `en-US`."""
-        return _language(query, ANY_SOURCE)
+        return answer.body
 
 
 def _language(query: str, sources: SourcePolicy) -> str:
@@ -84,6 +96,11 @@ def _judged(refusal: Refusal) -> BoundaryError | None:
     return BoundaryError(
         "searxng answered 403: its settings.yml must list `json` under search.formats", code="provider_json_off"
     )
+
+
+def _judged_without_query(refusal: Refusal) -> BoundaryError | None:
+    """An instance that gives JSON answers `{"error": "No query"}` with 400, after it has judged the format."""
+    return BoundaryError("searxng answered 400", code=_NO_QUERY) if refusal.status == 400 else _judged(refusal)
 
 
 def _read(body: bytes) -> SearchAnswer:

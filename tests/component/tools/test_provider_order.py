@@ -1,0 +1,214 @@
+"""Order and fall-back through the whole proxy: every provider by name, and no failure of one hidden by another."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from literesearcher.errors import ConfigurationError
+from literesearcher.research.tool_options import SourcePolicy
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import SystemClock
+from literesearcher.tools.assembly import assemble
+from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.port import Ask, ToolRequest
+
+FAILED = "Google search timeout for query: 'wombats'"
+WORDS = "The wombat digs a long burrow. " * 40
+REFUSALS = {
+    "serper": (400, {"message": "Not enough credits", "statusCode": 400}),
+    "brave": (429, {"type": "ErrorResponse", "error": {"code": "QUOTA_LIMITED", "status": 429}}),
+    "tavily": (432, {"detail": {"error": "This request exceeds your plan's set usage limit."}}),
+    "searxng": (402, {}),
+    "jina": (402, {"code": 402, "name": "InsufficientBalanceError"}),
+    "scrapedo": (401, {"Message": "You have no credits"}),
+    "firecrawl": (402, {"success": False, "error": "Payment Required: Insufficient credits"}),
+}
+
+
+class World:
+    """All providers at one server, told apart by the first part of the path."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.asked: list[str] = []
+        self.spent: set[str] = set()
+        self.nothing: set[str] = set()
+        self.down: set[str] = set()
+
+    def base(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.split("/")[1]
+        self.asked.append(name)
+        if name in self.down:
+            return web.Response(status=404)
+        if name in self.spent:
+            status, body = REFUSALS[name]
+            return web.json_response(body, status=status)
+        if name in ("jina", "scrapedo"):
+            return web.Response(text=WORDS, content_type="text/plain")
+        if name == "firecrawl":
+            return web.json_response({"success": True, "data": {"markdown": WORDS, "metadata": {"statusCode": 200}}})
+        found = [{"title": name, "link": "https://w.example/", "url": "https://w.example/", "content": "dig"}]
+        results = [] if name in self.nothing else found
+        body = {"serper": {"organic": results}, "brave": {"type": "search", "web": {"results": results}}}
+        return web.json_response(body.get(name, {"results": results}))
+
+
+@pytest.fixture
+def world(stub) -> World:
+    world = World(stub.url)
+    stub.handler = world.answer
+    return world
+
+
+@pytest.fixture
+async def make(world, guard):
+    made = []
+
+    def build(*, search=("serper",), pages=("jina",), **tools):
+        keyed = ("serper", "brave", "tavily", "jina", "scrapedo", "firecrawl")
+        sections = {
+            name: {"base_url": world.base(name), "api_key": "k", "cost_usd": 0.25}
+            | ({"self_hosted": False} if name in ("jina", "scrapedo", "firecrawl") else {})
+            for name in keyed
+        }
+        sections["brave"] |= {"per_second": 100, "burst": 100}
+        settings = Settings.model_validate(
+            {
+                "tools": {"search": list(search), "pages": list(pages), **tools},
+                "searxng": {"base_url": world.base("searxng")},
+                **sections,
+            }
+        )
+        proxy = assemble(settings, extractor=PassageExtractor(), clock=SystemClock(), guard=guard)
+        made.append(proxy)
+        return proxy
+
+    yield build
+    for proxy in made:
+        await proxy.aclose()
+
+
+async def search(proxy, **terms):
+    result = await proxy.call(ToolRequest("search", {"query": ["wombats"]}, Ask(timeout_seconds=60, **terms)))
+    return result.items[0]
+
+
+async def visit(proxy, **terms):
+    arguments = {"url": ["https://site.example.com/"], "goal": "wombat burrow"}
+    result = await proxy.call(ToolRequest("visit", arguments, Ask(timeout_seconds=60, **terms)))
+    return result.items[0]
+
+
+@pytest.mark.parametrize("name", ["serper", "searxng", "brave", "tavily"])
+async def test_each_search_provider_by_its_name(make, world, name):
+    item = await search(make(search=(name,)))
+    assert (item.ok, item.status, item.provider) == (True, "found", name)
+    assert item.results == [{"title": name, "url": "https://w.example/"}]
+    assert world.asked == [name]
+    assert item.cost_usd == (0.0 if name == "searxng" else 0.25)
+
+
+@pytest.mark.parametrize("name", ["jina", "scrapedo", "firecrawl"])
+async def test_each_page_provider_by_its_name(make, world, name):
+    item = await visit(make(pages=(name,)))
+    assert (item.ok, item.provider, item.cost_usd) == (True, name, 0.25)
+    assert "wombat" in item.text
+    assert world.asked == [name]
+
+
+@pytest.mark.parametrize("name", ["serper", "searxng", "brave", "tavily"])
+async def test_a_spent_quota_never_reads_as_no_results_and_is_asked_once(make, world, name):
+    world.spent.add(name)
+    item = await search(make(search=(name,)))
+    assert (item.ok, item.status, item.text) == (False, "provider_quota", FAILED)
+    assert world.asked == [name]
+    assert [(one.provider, one.outcome, one.cost_usd) for one in item.tried] == [(name, "provider_quota", 0.0)]
+    world.spent.clear()
+    assert (await search(make(search=(name,)))).ok, "nothing of the failure was kept"
+
+
+@pytest.mark.parametrize("name", ["jina", "scrapedo", "firecrawl"])
+async def test_a_spent_quota_never_reads_as_a_page(make, world, name):
+    world.spent.add(name)
+    item = await visit(make(pages=(name,)))
+    assert not item.ok
+    assert "The provided webpage content could not be accessed." in item.text
+    assert [(one.provider, one.outcome) for one in item.tried] == [(name, "provider_quota")]
+
+
+async def test_searches_fall_back_in_the_order_of_the_settings(make, world):
+    proxy = make(search=("tavily", "searxng", "brave", "serper"))
+    world.spent.add("tavily")
+    world.nothing.add("searxng")
+    item = await search(proxy)
+    assert (item.provider, item.ok) == ("brave", True)
+    assert world.asked == ["tavily", "searxng", "brave"]
+    assert [one.outcome for one in item.tried] == ["provider_quota", "empty", "ok"]
+
+
+async def test_an_empty_answer_does_not_hide_a_spent_quota(make, world):
+    proxy = make(search=("brave", "serper"))
+    world.spent.add("brave")
+    world.nothing.add("serper")
+    item = await search(proxy)
+    assert (item.ok, item.text) == (False, FAILED)
+    world.spent.clear()
+    world.nothing.add("brave")
+    item = await search(make(search=("brave", "serper"), cache="off"))
+    assert (item.ok, item.status, item.provider) == (True, "none", "brave")
+
+
+async def test_pages_fall_back_in_the_order_of_the_settings(make, world):
+    proxy = make(pages=("firecrawl", "jina", "scrapedo"))
+    world.spent.add("firecrawl")
+    world.down.add("jina")
+    item = await visit(proxy)
+    assert (item.provider, item.ok) == ("scrapedo", True)
+    assert world.asked == ["firecrawl", "jina", "scrapedo"]
+
+
+async def test_a_policy_narrows_what_engines_are_asked_but_not_as_published(make, stub, world):
+    policy = SourcePolicy(allow_domains=("w.example",), published_after="2020-01-01")
+    proxy = make(search=("serper",), fidelity="published")
+    await search(proxy, sources=policy)
+    await search(proxy, sources=policy, fidelity="improved")
+    await search(make(search=("serper",), cache="off"))
+    published, improved, free = stub.bodies
+    assert published == free == b'{"q":"wombats","location":"United States","gl":"us","hl":"en"}'
+    assert b'"q":"wombats site:w.example"' in improved
+
+
+async def test_what_an_item_may_cost_at_most_counts_every_listed_provider(make):
+    proxy = make(search=("serper", "brave", "searxng"), pages=("jina", "firecrawl", "scrapedo"))
+    prices = await proxy.prices()
+    assert prices["search"] >= 0.5
+    assert prices["visit"] >= 0.75
+
+
+@pytest.mark.parametrize(
+    ("tools", "sections", "named"),
+    [
+        ({"search": ["brave"], "pages": ["jina"]}, {}, "LITERESEARCHER_BRAVE__API_KEY"),
+        ({"search": ["tavily"], "pages": ["jina"]}, {}, "LITERESEARCHER_TAVILY__API_KEY"),
+        ({"search": ["searxng"], "pages": ["jina"]}, {}, "LITERESEARCHER_SEARXNG__BASE_URL"),
+        (
+            {"search": ["searxng"], "pages": ["firecrawl"]},
+            {"searxng": {"base_url": "http://searxng:8080"}},
+            "LITERESEARCHER_FIRECRAWL__API_KEY",
+        ),
+        (
+            {"search": ["brave"], "pages": ["jina"]},
+            {"brave": {"api_key": "k", "base_url": "ftp://x"}},
+            "LITERESEARCHER_BRAVE__BASE_URL",
+        ),
+    ],
+)
+async def test_a_provider_that_lacks_something_must_not_start(tools, sections, named):
+    settings = Settings.model_validate({"tools": tools, **sections})
+    with pytest.raises(ConfigurationError) as caught:
+        assemble(settings, extractor=PassageExtractor(), clock=SystemClock())
+    assert named in caught.value.message
