@@ -132,6 +132,40 @@ async def test_a_pause_past_the_deadline_sends_everybody_on_to_the_next_provider
     assert len(stub.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "500"},
+        {"Date": "Wed, 01 Jan 2025 00:00:00 GMT", "Retry-After": "Wed, 01 Jan 2025 00:09:00 GMT"},
+    ],
+    ids=["seconds", "date"],
+)
+async def test_a_busy_site_is_left_alone_and_other_sites_are_not(make, stub, dns, headers):
+    dns.names = {name: [["127.0.0.1"]] for name in ("busy.example.com", "other.example.net")}
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers=headers) if request.url.host == "busy.example.com" else web.Response()
+
+    stub.handler = answer
+    tools = make()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for name in ("busy.example.com", "busy.example.com", "other.example.net", "busy.example.com"):
+            url = f"http://{name}:{stub.server.port}/"
+            await tools.call(ToolRequest("visit", {"url": url, "goal": "g"}, Ask(timeout_seconds=PATIENCE_SECONDS)))
+    assert [request.url.host for request in stub.requests] == ["busy.example.com", "other.example.net"]
+
+
+@pytest.mark.parametrize("said", ["", "soon", "-5", "Wed, 99 Foo", "9" * 400])
+async def test_nonsense_of_a_site_harms_nobody(make, stub, said):
+    stub.gives(lambda: web.Response(status=503, headers={"Retry-After": said, "Date": "no date"}))
+    tools = make()
+    url = f"http://site.example.com:{stub.server.port}/"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        request = ToolRequest("visit", {"url": url, "goal": "g"}, Ask(timeout_seconds=PATIENCE_SECONDS))
+        item = (await tools.call(request)).items[0]
+    assert (item.ok, item.tried[0].outcome) == (False, "page_status")
+
+
 async def test_a_spent_quota_is_asked_once_and_the_next_provider_answers(make, stub, other_stub):
     stub.gives(lambda: web.json_response({"message": "Not enough credits"}, status=400))
     other_stub.gives(searx)

@@ -9,12 +9,15 @@ import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.archives import is_archive
+from literesearcher.timing.retry import retry_after_seconds
 from literesearcher.tools.guard import Guard, RefusedTarget
 from literesearcher.tools.page_text import PageReader, kind_of
 from literesearcher.tools.providers.declared import language
@@ -75,7 +78,10 @@ class DirectPages:
                         if response.status in _CHALLENGES and await self._is_challenge(response):
                             raise BoundaryError("the site asks for proof of a human visitor", code="page_challenge")
                         raise BoundaryError(
-                            f"the site answered {response.status}", code="page_status", transient=response.status >= 500
+                            f"the site answered {response.status}",
+                            code="page_status",
+                            transient=response.status >= 500,
+                            retry_after=_retry_after(response),
                         )
                     media, charset = response.content_type, response.charset
                     if "Content-Type" not in response.headers:
@@ -157,6 +163,17 @@ def _peer(response: aiohttp.ClientResponse) -> str | None:
     transport = connection.transport if connection is not None else None
     peer = transport.get_extra_info("peername") if transport is not None else None
     return str(peer[0]) if peer else None
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """What a busy site asks to wait; a date is read by the site's own clock."""
+    if response.status not in (429, 503):
+        return None
+    try:
+        now = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return retry_after_seconds(response.headers.get("Retry-After"), datetime.max.replace(tzinfo=UTC)) or None
+    return retry_after_seconds(response.headers.get("Retry-After"), now if now.tzinfo else now.replace(tzinfo=UTC))
 
 
 def _joined(base: URL, location: str) -> URL:
