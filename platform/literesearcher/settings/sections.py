@@ -115,7 +115,9 @@ class ToolsSection(Section):
     )
     host: str = Field("127.0.0.1", description="Address of `tools serve`.")
     port: int = Field(8001, ge=0, le=65535, description="Port of `tools serve`.")
-    token: SecretStr | None = Field(None, description="Service token; without one `tools serve` is loopback only.")
+    token: SecretStr | None = Field(
+        None, description="Service token of `tools serve` and of those who use it; without one it is loopback only."
+    )
 
 
 class CorpusSection(Section):

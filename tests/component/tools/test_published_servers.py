@@ -64,6 +64,7 @@ async def test_both_shapes_give_the_same_texts(serving, name, arguments):
     assert theirs == ours["text"]
     assert theirs
     assert tools.fidelities == ["published", "published"]
+    assert tools.calls[0].ask.tenant_id == "default"
 
 
 async def test_the_texts_are_the_published_ones_to_the_byte(serving):
