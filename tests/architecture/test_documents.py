@@ -7,7 +7,9 @@ import runpy
 import tomllib
 from pathlib import Path
 
+from literesearcher.settings.model import Settings
 from literesearcher.settings.names import known
+from literesearcher.settings.provider_sections import ProviderSection
 
 
 def test_the_settings_reference_is_fresh(root: Path):
@@ -26,6 +28,23 @@ def test_every_command_is_documented(root: Path):
 
     text = (root / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert not [name for name in COMMANDS if f"## literesearcher {name}" not in text]
+
+
+def test_the_prices_and_limits_of_providers_are_those_of_the_settings(root: Path):
+    """Each row of docs/reference/providers.md that names a provider ends in `| USD | a second, at once |`."""
+    page = (root / "docs" / "reference" / "providers.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \|.*\| ([0-9.]+) \| ([0-9.]+), ([0-9]+) \|$", page, re.MULTILINE)
+    sections = {
+        name: section for name, section in dict(Settings(data_dir=root)).items() if isinstance(section, ProviderSection)
+    }
+    assert {name for name, *_ in told} == set(sections)
+    for name, usd, per_second, concurrency in told:
+        section = sections[name]
+        assert (float(usd), float(per_second), int(concurrency)) == (
+            section.cost_usd,
+            section.per_second,
+            section.concurrency,
+        ), name
 
 
 def test_constraints_pin_every_dependency(root: Path):
