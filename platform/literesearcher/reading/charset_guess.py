@@ -174,11 +174,11 @@ def _counts(sample: bytes, encoding: str, odd: int) -> Counter[str] | None:
 def _fit(encoding: str, counts: Counter[str], run: float) -> float:
     total = sum(counts.values())
     latin = run < _RUN
-    if not total:
-        return 1.0 if latin else 0.0
     best = 0.0
     for row in _ROWS:
         if row.encoding == encoding and row.latin == latin:
+            if not total:
+                return 1.0 if latin else 0.0  # quotation marks alone, between letters of ASCII
             # Capitals count on Latin pages only: Russian in the wrong Cyrillic encoding is all capitals.
             letters = set(row.letters + row.letters.upper()) if latin else set(row.letters)
             here = min(1.0, sum(counts[letter] for letter in letters) / total / row.share)

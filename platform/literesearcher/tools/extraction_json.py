@@ -7,6 +7,9 @@ What parses as it stands is taken as it stands, so that evidence holding fences 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import json_repair
@@ -15,6 +18,9 @@ import orjson
 from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research.outside_text import restored
 
+_OPENING = re.compile(r"""\{\s*"(?:rational|evidence|summary)"\s*:""")
+_OPENINGS = 50
+_DECODER = json.JSONDecoder(strict=False)
 _REPAIR_CHARACTERS = 200_000
 _REPAIR_BRACKETS = 2_000
 """Beyond these repair takes seconds of the event loop, for output that is no extraction."""
@@ -25,11 +31,19 @@ def read_extraction(text: str) -> dict[str, str] | None:
 
     A value that is not a string is rendered by `str`, as the published code did.
     """
-    for candidate in _candidates(text):
-        for load in (orjson.loads, _lenient, _repaired):
+    candidates = _candidates(text)
+    for candidate in candidates:
+        for load in (orjson.loads, _lenient):
             found = _fields(load, candidate)
             if found is not None:
                 return found
+    embedded = next(_embedded(text), None)
+    if embedded is not None:
+        return embedded
+    for candidate in candidates:
+        found = _fields(_repaired, candidate)
+        if found is not None:
+            return found
     return None
 
 
@@ -44,6 +58,21 @@ def _candidates(text: str) -> list[str]:
             # Without a closing brace the output was cut; repair may still close it.
             found.append(part[start : end + 1] if end > start else part[start:])
     return list(dict.fromkeys(found))
+
+
+def _embedded(text: str) -> Iterator[dict[str, str]]:
+    """Sound objects anywhere in the text, the last first, and after a thought before those inside: a thought that was
+    opened and never closed holds drafts, braces of its own, and the object at last."""
+    start = text.rfind("</think>")
+    openings = [found.start() for found in islice(_OPENING.finditer(text), _OPENINGS)]
+    for at in sorted(openings, key=lambda at: (at < start, -at)):
+        found = _fields(_leading, text[at:])
+        if found is not None:
+            yield found
+
+
+def _leading(text: str) -> Any:
+    return _DECODER.raw_decode(text)[0]
 
 
 def _lenient(text: str) -> Any:

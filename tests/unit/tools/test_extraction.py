@@ -40,6 +40,24 @@ def test_an_object_is_found_in_its_wrapping_and_kept_to_the_byte(wrapped):
 
 
 @pytest.mark.parametrize(
+    "wrapped",
+    [
+        "<think>\n@",  # a thought that the server's template opened and nobody closed
+        "<think>\n@\n</think>\n\n",
+        "@\n</think>\n\nAs {asked}.",
+        "The goal {is clear}, so:\n@\nThat {is} all.",
+        'A draft: {"rational": "?", "evidence": ...} no.\n```json\n@\n```',
+        'Draft:\n{"rational": "d", "evidence": "d", "summary": "d"}\nBetter:\n@\n',
+        '<think>{"rational": "d", "evidence": "d", "summary": "d"}</think>\nHere {you} go: @ {end}',
+    ],
+)
+def test_an_object_is_found_in_an_open_thought_among_braces_and_drafts(wrapped):
+    assert read_extraction(wrapped.replace("@", json.dumps(GOOD | {"evidence": "e {x}"}))) == GOOD | {
+        "evidence": "e {x}"
+    }
+
+
+@pytest.mark.parametrize(
     ("text", "evidence", "summary"),
     [
         ('{"rational": "r", "evidence": "a\nb", "summary": "s"}', "a\nb", "s"),  # raw newline in a string
