@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from literesearcher.cli.batch_state import FAILED, BatchFolder, Rollout
+from literesearcher.cli.batch_state import FAILED, OUT_OF_BUDGET, BatchFolder, Rollout
 from literesearcher.cli.dataset import BrokenLine, Item
+from literesearcher.cli.job_options import tools_wish
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.wiring import Platform
 from literesearcher.errors import CallerError, NotFound
 from literesearcher.gateway.public import job_object
-from literesearcher.jobs.intake import JobSpec, new_job
+from literesearcher.jobs.intake import JobSpec, digest, new_job
 from literesearcher.jobs.model import Job, NewJob
+from literesearcher.jobs.spending import budget_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,17 @@ def due_rollouts(items: Sequence[Item], rollouts: int, folder: BatchFolder, *, r
         for number in range(1, rollouts + 1):
             rollout = Rollout(item.id, item.digest, number)
             status = folder.finished.get(rollout)
-            if status is None or (retry_failed and status in FAILED):
+            if status in (None, OUT_OF_BUDGET) or (retry_failed and status in FAILED):
                 due.append(Due(item, rollout, folder.tries.get(rollout, 0)))
     return due
+
+
+def under_wishes(items: Sequence[Item], wishes: Mapping[str, Any]) -> list[Item]:
+    """The items as other items than the same ones asked otherwise: what was finished under other options was not
+    finished under these."""
+    if not wishes:
+        return list(items)
+    return [replace(item, digest=digest([item.digest, wishes])) for item in items]
 
 
 class BatchRun:
@@ -52,16 +62,19 @@ class BatchRun:
         platform: Platform,
         folder: BatchFolder,
         *,
+        wishes: Mapping[str, Any],
         on_start: Callable[[Due], None],
         on_result: Callable[[Due, Job], None],
     ) -> None:
         self._platform = platform
         self._folder = folder
+        self._wishes = wishes
         self._on_start = on_start
         self._on_result = on_result
 
     def refuse(self, items: Sequence[Item]) -> tuple[list[Item], list[BrokenLine]]:
-        """Split off the items that no job would take, before anything runs."""
+        """Split off the items that no job would take, before anything runs. CallerError for wishes that none would."""
+        self._job_of(JobSpec(input="?", limits=self._limits, tools=tools_wish(self._wishes)))
         good, broken = [], []
         for item in items:
             try:
@@ -95,6 +108,12 @@ class BatchRun:
         ended = await drive(job.id, tenant_id=TENANT)
         self._folder.remember_result(due.rollout, result_line(due, ended))
         self._on_result(due, ended)
+        if ended.stop_reason == "budget_spent":
+            # Others would only follow: their questions are asked when there is money for their answers.
+            raise CallerError(
+                "the day's budget for tool calls is spent: run the same command again after 00:00 UTC to go on",
+                code="budget_spent",
+            )
 
     async def _job(self, due: Due) -> Job:
         known = self._folder.jobs.get((due.rollout, due.tried))
@@ -104,25 +123,37 @@ class BatchRun:
             except NotFound:
                 # Deleted, or another store: run it anew.
                 pass
-        job, _ = await self._platform.store.create(self._new_job(due))
+        budget = budget_of(self._platform.settings.budgets, TENANT)
+        job, _ = await self._platform.store.create(self._new_job(due), budget=budget)
         self._folder.remember_job(due.rollout, due.tried, job.id)
         return job
 
+    @property
+    def _limits(self) -> dict[str, Any]:
+        return {"max_tool_cost_usd": self._wishes["max_tool_cost"]} if "max_tool_cost" in self._wishes else {}
+
     def _new_job(self, due: Due) -> NewJob:
-        settings = self._platform.settings
         name = f"{self._folder.run_id} {due.item.id} {due.item.digest} {due.rollout.number} {due.tried}"
-        spec = JobSpec(
-            input=due.item.question,
-            messages=due.item.messages,
-            metadata={"batch": self._folder.run_id, "item": due.item.id[:200], "rollout": due.rollout.number},
-            idempotency_key=f"batch-{hashlib.sha256(name.encode()).hexdigest()}",
+        return self._job_of(
+            JobSpec(
+                input=due.item.question,
+                messages=due.item.messages,
+                metadata={"batch": self._folder.run_id, "item": due.item.id[:200], "rollout": due.rollout.number},
+                limits=self._limits,
+                tools=tools_wish(self._wishes),
+                idempotency_key=f"batch-{hashlib.sha256(name.encode()).hexdigest()}",
+            )
         )
+
+    def _job_of(self, spec: JobSpec) -> NewJob:
+        settings = self._platform.settings
         return new_job(
             spec,
             tenant_id=TENANT,
             research=settings.research,
             prompts=self._platform.prompts,
             now=self._platform.clock.now(),
+            fidelity=settings.tools.fidelity,
         )
 
 

@@ -12,15 +12,15 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from literesearcher.cli.batch_run import BatchRun, Due, due_rollouts
-from literesearcher.cli.batch_state import BatchFolder, Rollout
+from literesearcher.cli.batch_run import BatchRun, Due, due_rollouts, under_wishes
+from literesearcher.cli.batch_state import OUT_OF_BUDGET, BatchFolder, Rollout
 from literesearcher.cli.dataset import BrokenLine, read_dataset
 from literesearcher.cli.narration import duration, plural
 from literesearcher.cli.session import on_signals
@@ -34,15 +34,23 @@ SHOWN_BROKEN = 10
 
 
 async def run_batch(
-    settings: Settings, dataset: Path, *, rollouts: int, out: Path, concurrency: int, retry_failed: bool
+    settings: Settings,
+    dataset: Path,
+    *,
+    rollouts: int,
+    out: Path,
+    concurrency: int,
+    retry_failed: bool,
+    wishes: Mapping[str, Any],
 ) -> int:
-    """The whole run; the exit code."""
+    """The whole run; the exit code. `wishes`: the options of `job_options` that were named."""
     items, broken = read_dataset(dataset)
+    items = under_wishes(items, wishes)
     folder = BatchFolder(out)
     try:
         async with open_platform(settings) as platform:
             progress = BatchProgress()
-            run = BatchRun(platform, folder, on_start=progress.started, on_result=progress.ended)
+            run = BatchRun(platform, folder, wishes=wishes, on_start=progress.started, on_result=progress.ended)
             items, refused = run.refuse(items)
             _name_broken(broken := sorted([*broken, *refused], key=lambda line: line.line))
             if not items:
@@ -85,6 +93,8 @@ def _name_broken(broken: list[BrokenLine]) -> None:
 
 def _sum_up(statuses: Counter[str], broken: list[BrokenLine], out: Path) -> None:
     parts = [f"{statuses[name]:,} {name}" for name in ("completed", "incomplete", "failed", "cancelled")]
+    if statuses[OUT_OF_BUDGET]:
+        parts.append(f"{statuses[OUT_OF_BUDGET]:,} cut short by the day's budget")
     left_out = f"; {plural(len(broken), 'broken line')} left out" if broken else ""
     click.echo(f"{plural(sum(statuses.values()), 'rollout')}: {', '.join(parts)}{left_out}")
     click.echo(f"results: {out / 'results.jsonl'}")

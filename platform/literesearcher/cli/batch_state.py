@@ -21,6 +21,8 @@ from literesearcher.jobs.ids import new_id
 
 FAILED = frozenset({"failed", "cancelled"})
 """Statuses that `--retry-failed` runs again."""
+OUT_OF_BUDGET = "budget_spent"
+"""In a status's place: the rollout was cut short by the day's budget, and is run again the next time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,7 +124,7 @@ class BatchFolder:
         for record in self.results:
             with contextlib.suppress(KeyError, TypeError):
                 rollout = Rollout(record["item"], record["digest"], int(record["rollout"]))
-                self.finished[rollout] = str(record["status"])
+                self.finished[rollout] = _status(record)
                 self.tries[rollout] = self.tries.get(rollout, 0) + 1
         for record in self._jobs:
             with contextlib.suppress(KeyError, TypeError):
@@ -139,7 +141,7 @@ class BatchFolder:
     def remember_result(self, rollout: Rollout, record: dict[str, Any]) -> None:
         """The rollout is over."""
         self.results.append(record)
-        self.finished[rollout] = str(record["status"])
+        self.finished[rollout] = _status(record)
         self.tries[rollout] = self.tries.get(rollout, 0) + 1
 
     def close(self) -> None:
@@ -165,3 +167,7 @@ def _run_id(path: Path) -> str:
     whole.write_bytes(orjson.dumps({"run": run_id}) + b"\n")
     os.replace(whole, path)
     return run_id
+
+
+def _status(record: dict[str, Any]) -> str:
+    return OUT_OF_BUDGET if record.get("stop_reason") == OUT_OF_BUDGET else str(record["status"])

@@ -87,19 +87,19 @@ def list_jobs(tenant: str, status: Any, limit: int, as_json: bool) -> int:
 def show_job(tenant: str, job_id: str, as_json: bool) -> int:
     """One job: its question, answer, sources and end."""
     from literesearcher.cli.narration import conclude
-    from literesearcher.cli.one_job import engine_of
     from literesearcher.cli.terminal_text import one_line
-    from literesearcher.gateway.public import job_object
+    from literesearcher.gateway.whole_job import whole_job
     from literesearcher.jobs.model import Job
 
-    async def look(store: Store) -> tuple[Job, dict[str, Any] | None]:
+    async def look(store: Store) -> tuple[Job, dict[str, Any]]:
         job = await store.get(tenant, job_id)
-        return job, await engine_of(store, job_id)
+        return job, await whole_job(store, job)
 
-    job, engine = _with_store(look)
+    job, whole = _with_store(look)
     if as_json:
-        _print_json(job_object(job, engine=engine))
+        _print_json(whole)
         return 0
+    engine = whole["engine"]
     click.echo(f"{job.id}\nQuestion  {one_line(job.input, 400)}\n")
     for line in conclude(job, language_model=engine is None or bool(engine["language_model"])):
         click.echo(line)

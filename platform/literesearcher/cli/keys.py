@@ -69,10 +69,11 @@ def list_keys() -> int:
 @command.command("revoke")
 @click.argument("key_id")
 def revoke_key(key_id: str) -> int:
-    """Revoke a key by its id. Revoking twice is no error."""
+    """Revoke a key by its id (its token names it too). Revoking twice is no error."""
     from literesearcher.cli.session import log_to_stderr, read_settings, run_async
     from literesearcher.cli.storage import opened_store
     from literesearcher.cli.terminal_text import one_line
+    from literesearcher.jobs.keys import named_key
     from literesearcher.jobs.model import ApiKey
 
     settings = read_settings()
@@ -80,7 +81,7 @@ def revoke_key(key_id: str) -> int:
 
     async def revoke() -> ApiKey:
         async with opened_store(settings) as store:
-            return await store.revoke_key(key_id)
+            return await store.revoke_key(named_key(key_id))
 
     key = run_async(revoke())
     click.echo(f"revoked {key.id} ({one_line(key.name, 64)})")

@@ -32,6 +32,20 @@ _ENDINGS: dict[str, str] = {
 }
 
 
+_SERVER = "`literesearcher doctor` asks it."
+_HINTS: dict[str, str] = {
+    "engine_unreachable": f"Is the model server up, and is LITERESEARCHER_ENGINE__BASE_URL its address? {_SERVER}",
+    "engine_timeout": f"The model server takes connections and does not answer. {_SERVER}",
+    "engine_unauthorized": "Is LITERESEARCHER_ENGINE__API_KEY the server's key?",
+    "tools_unreachable": "Is `literesearcher tools serve` up, and is LITERESEARCHER_TOOLS__URL its address? Without "
+    "that setting the tools run inside this process.",
+    "tools_unauthorized": "Is LITERESEARCHER_TOOLS__TOKEN the tool proxy's token?",
+    "journal_damaged": "`literesearcher jobs delete ID` removes the job. Ask its question again; if more jobs say so, "
+    "put a backup of the store in its place.",
+}
+"""What to do about an error, by its code."""
+
+
 def tell(envelope: Envelope) -> list[str]:
     """Lines for one event; [] for those that say nothing to a person."""
     event = envelope.event
@@ -54,7 +68,10 @@ def tell(envelope: Envelope) -> list[str]:
         case ev.EffectUnknown():
             return [f"turn {event.turn}: interrupted before its result was saved; done again"]
         case ev.EffectFailed():
-            return [f"turn {event.turn}: failed for good: {one_line(event.message, 200)} ({event.code})"]
+            when = f"turn {event.turn}: failed for good" if event.turn else "the job could not begin"
+            return [f"{when}: {one_line(event.message, 200)} ({event.code})"]
+        case ev.BudgetReached():
+            return [f"turn {event.turn}: {one_line(event.message, 200)}"]
         case ev.CancelRequested():
             return ["cancel requested"]
         case ev.DeadlineReached():
@@ -74,6 +91,8 @@ def _targets(event: ev.ToolStarted) -> list[str]:
 def _results(event: ev.ToolCompleted) -> list[str]:
     if not event.called:
         return [f"  told the model: {one_line(event.text, TARGET_WIDTH)}"]
+    if event.repeats_seq is not None:
+        return [f"  {one_line(event.name, 20)}  asked before: the same text as in event {event.repeats_seq}"]
     lines = []
     for item in event.items:
         if item.kind == "search":
@@ -110,15 +129,21 @@ def conclude(job: Job, *, language_model: bool) -> list[str]:
     lines.append(f"{job.status.capitalize()}: {reason} ({job.stop_reason or 'not ended'}). {_cost(job)}")
     if job.error_code is not None:
         lines.append(f"  {one_line(job.error_message or '', 400)} ({job.error_code})")
+        hint = _HINTS.get(job.error_code)
+        if hint is not None:
+            lines.append(f"  {hint}")
     return lines
 
 
 def _cost(job: Job) -> str:
     usage = job.usage
     parts = [plural(usage.turns, "turn"), plural(usage.tool_calls, "tool call")]
+    if usage.tool_cost_usd:
+        parts.append(f"{usage.tool_cost_usd:g} USD for tools")
     tokens = usage.prompt_tokens + usage.completion_tokens
     if tokens:
-        parts.append(f"{tokens:,} tokens ({usage.completion_tokens:,} generated)")
+        estimated = "about " if usage.estimated_turns else ""
+        parts.append(f"{estimated}{tokens:,} tokens ({usage.completion_tokens:,} generated)")
     if usage.extraction_tokens:
         parts.append(f"{usage.extraction_tokens:,} for page extraction")
     if usage.unknown_effects:

@@ -16,17 +16,17 @@ import click
 import orjson
 
 from literesearcher.cli.interrupts import INTERRUPTED
+from literesearcher.cli.job_options import tools_wish
 from literesearcher.cli.narration import HEADINGS, conclude, duration
 from literesearcher.cli.progress import Progress, open_progress
 from literesearcher.cli.session import TENANT, on_signals
 from literesearcher.cli.watching import follow_journal, follow_text
 from literesearcher.cli.wiring import Platform, open_platform
-from literesearcher.gateway.public import engine_object, job_object
+from literesearcher.gateway.whole_job import engine_of, whole_job
 from literesearcher.jobs.cancellation import cancel
 from literesearcher.jobs.intake import JobSpec, new_job
 from literesearcher.jobs.model import ENDED, Job
-from literesearcher.jobs.ports import Store
-from literesearcher.research.events import AttemptStarted
+from literesearcher.jobs.spending import budget_of
 from literesearcher.settings.model import Settings
 
 EXIT_BY_STATUS = {"completed": 0, "incomplete": 1, "failed": 1, "cancelled": INTERRUPTED}
@@ -40,6 +40,7 @@ def spec_of(question: str, wishes: Mapping[str, Any]) -> JobSpec:
         "max_tool_calls": wishes.get("max_tool_calls"),
         "max_tokens": wishes.get("max_tokens"),
         "timeout_seconds": wishes.get("timeout"),
+        "max_tool_cost_usd": wishes.get("max_tool_cost"),
     }
     return JobSpec(
         input=question,
@@ -47,6 +48,7 @@ def spec_of(question: str, wishes: Mapping[str, Any]) -> JobSpec:
         question_form=wishes.get("question_form"),
         at_context_limit=wishes.get("at_context_limit"),
         limits={name: value for name, value in limits.items() if value is not None},
+        tools=tools_wish(wishes),
     )
 
 
@@ -65,8 +67,9 @@ async def answer(
                 research=settings.research,
                 prompts=platform.prompts,
                 now=platform.clock.now(),
+                fidelity=settings.tools.fidelity,
             )
-            job, _ = await platform.store.create(created)
+            job, _ = await platform.store.create(created, budget=budget_of(settings.budgets, TENANT))
         progress = open_progress()
         try:
             if job.status not in ENDED:
@@ -142,17 +145,12 @@ class _Waiting:
         )
 
 
-async def engine_of(store: Store, job_id: str) -> dict[str, Any] | None:
-    """Which engine drove the job last, in its public form; None before any did."""
-    started = [envelope.event for envelope in await store.read(job_id) if isinstance(envelope.event, AttemptStarted)]
-    return engine_object(started[-1]) if started else None
-
-
 async def _last_word(platform: Platform, job: Job, *, as_json: bool) -> None:
-    engine = await engine_of(platform.store, job.id)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(job_object(job, engine=engine), option=orjson.OPT_INDENT_2) + b"\n")
+        whole = await whole_job(platform.store, job)
+        sys.stdout.buffer.write(orjson.dumps(whole, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
+    engine = await engine_of(platform.store, job)
     for line in conclude(job, language_model=engine is None or bool(engine["language_model"])):
         click.echo(click.style(line, bold=True) if line in HEADINGS else line)

@@ -50,6 +50,7 @@ async def _is_right(platform: Platform, question: Question, gate: asyncio.Semaph
             research=platform.settings.research,
             prompts=platform.prompts,
             now=platform.clock.now(),
+            fidelity=platform.settings.tools.fidelity,
         )
         job, _ = await platform.store.create(created)
         ended = await platform.orchestrator().run_job(job.id, tenant_id=TENANT)

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from literesearcher.cli.job_options import given as given_options
+from literesearcher.cli.job_options import tool_options
 from literesearcher.errors import CallerError
 
 DEFAULT_QUESTION = (
@@ -31,6 +33,7 @@ MAX_INPUT_BYTES = 1_000_000
 @click.option("--max-tool-calls", type=int, help="Tool calls at most.")
 @click.option("--max-tokens", type=int, help="Tokens of the whole job at most.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Wall clock of the job, downtime included.")
+@tool_options
 @click.option("--profile", type=click.Choice(["inference", "training"]), help="Which world the tools imitate.")
 @click.option("--question-form", type=click.Choice(["bare", "space", "label"]), help="How the question is written.")
 @click.option("--at-context-limit", type=click.Choice(["answer", "compress"]), help="What a full context leads to.")
@@ -44,7 +47,7 @@ def command(question: str | None, question_env: str | None, resume: str | None, 
     if given != 1:
         raise click.UsageError("give a question or --resume ID" + (", not both" if given else ""))
     text = None if resume is not None else read_question(question, question_env)
-    if resume is not None and any(value is not None for value in wishes.values()):
+    if resume is not None and given_options(wishes):
         raise click.UsageError("--resume goes on with the job as it was created: leave the other options out")
 
     from literesearcher.cli.local_corpus import prepare_corpus

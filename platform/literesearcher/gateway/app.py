@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from literesearcher.engine.port import EngineInfo
-from literesearcher.gateway import event_routes, research_routes, service_routes
+from literesearcher.gateway import event_routes, research_routes, service_routes, usage_routes
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.border import Border
 from literesearcher.gateway.context import Gateway
@@ -56,6 +56,7 @@ def create_app(
     groups = [
         research_routes.router(gateway),
         event_routes.router(gateway),
+        usage_routes.router(gateway),
         service_routes.router(gateway),
     ]
     for group in groups:

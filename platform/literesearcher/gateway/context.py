@@ -18,13 +18,12 @@ from literesearcher.engine.port import EngineInfo
 from literesearcher.errors import NotFound
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.problems import InvalidFields
-from literesearcher.gateway.public import engine_object, job_object
 from literesearcher.gateway.stream import StreamPace
+from literesearcher.gateway.whole_job import whole_job
 from literesearcher.jobs.ids import is_id
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.model import Job
 from literesearcher.jobs.ports import Store
-from literesearcher.research.events import AttemptStarted
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import Clock
@@ -56,10 +55,8 @@ class Gateway:
         return await self.store.get(tenant_id, known_id(job_id))
 
     async def public_job(self, job: Job) -> dict[str, Any]:
-        """The job object with the engine that drove it last."""
-        newest = await self.store.newest(job.id, AttemptStarted.type) if job.attempt else None
-        event = None if newest is None else newest.event
-        return job_object(job, engine=engine_object(event) if isinstance(event, AttemptStarted) else None)
+        """The job object with the engine that drove it last and what it asks of its tools."""
+        return await whole_job(self.store, job)
 
 
 def check_query(request: Request) -> None:

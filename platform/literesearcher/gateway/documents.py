@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from literesearcher.jobs.model import JobStatus
 from literesearcher.research.events import StopReason
+from literesearcher.research.tool_options import CacheMode, Fidelity
 
 
 class Document(BaseModel):
@@ -44,6 +45,8 @@ class UsageObject(Document):
     cached_tokens: int
     extraction_tokens: int
     unknown_effects: int = Field(description="Calls that were paid for and lost in a crash.")
+    tool_cost_usd: float = Field(description="By the operator's price list; of a call without result, its reserve.")
+    estimated_turns: int = Field(description="Model calls whose server told no usage: their tokens are estimates.")
 
 
 class ErrorObject(Document):
@@ -59,6 +62,25 @@ class EngineObject(Document):
     kind: str
     model: str
     language_model: bool = Field(description="False: no language model wrote any of it.")
+
+
+class SourcesObject(Document):
+    """Which sources the job may use; empty lists and null allow everything."""
+
+    allow_domains: list[str]
+    deny_domains: list[str]
+    published_after: str | None
+    published_before: str | None
+    languages: list[str]
+    max_pages_per_domain: int | None
+
+
+class ToolsObject(Document):
+    """What the job asks of its tools, fixed at its creation."""
+
+    cache: CacheMode
+    sources: SourcesObject
+    fidelity: Fidelity = Field(description="By the server's settings when the job was created.")
 
 
 class LinksObject(Document):
@@ -88,6 +110,7 @@ class JobObject(Document):
     attempt: int = Field(description="How many times a worker took the job.")
     last_seq: int = Field(description="Number of the newest journal event.")
     engine: EngineObject | None = Field(description="null before a worker took the job, and in lists.")
+    tools: ToolsObject | None = Field(description="null in lists.")
     metadata: dict[str, Any]
     links: LinksObject
 
@@ -141,6 +164,25 @@ class ModelList(Document):
 
     object: Literal["list"]
     data: list[ModelObject]
+
+
+class SpendingLimits(Document):
+    """What the tenant may spend in a day; null: no limit."""
+
+    tool_calls: int | None
+    tool_cost_usd: float | None
+
+
+class UsageOfDay(Document):
+    """What the tenant spent on tools today."""
+
+    object: Literal["usage"]
+    tenant: str
+    day: str = Field(description="YYYY-MM-DD, UTC.")
+    tool_calls: int
+    tool_cost_usd: float = Field(description="By the operator's price list; open calls count with their reserve.")
+    limits: SpendingLimits
+    resets_at: str = Field(description="When the next day begins.")
 
 
 class ServiceStatus(Document):

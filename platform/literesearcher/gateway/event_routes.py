@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from literesearcher.errors import CallerError, Unauthorized
-from literesearcher.gateway import operations
+from literesearcher.gateway import examples, operations
 from literesearcher.gateway.context import Gateway, check_query, json_response
 from literesearcher.gateway.public import event_object
 from literesearcher.gateway.stream import JobStream
@@ -31,7 +31,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.get("/v1/research/{job_id}/events", **operations.EVENTS)
     async def research_events(
         request: Request,
-        job_id: Annotated[str, Path(description="A job's id.", examples=[operations.JOB_ID])],
+        job_id: Annotated[str, Path(description="A job's id.", examples=[examples.JOB_ID])],
         after: Annotated[int | None, Query(ge=0, description="Sequence number after which to go on.")] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="JSON page: events on it.")] = 100,
         tenant: str = tenant_of,

@@ -1,7 +1,6 @@
-"""What OpenAPI says of each operation: summaries, examples, and the problems it can answer with.
+"""What OpenAPI says of each operation: summaries, and the problems it can answer with.
 
-Owns: words and examples for readers of the API. Every request example here is posted by a test. Refuses to know:
-what the routes do.
+Owns: words for readers of the API. Refuses to know: what the routes do. Neighbours: `documents`, `examples`.
 """
 
 from __future__ import annotations
@@ -9,103 +8,23 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from literesearcher.gateway.documents import EventPage, JobList, JobObject, ModelList, ProblemDocument, ServiceStatus
+from literesearcher.gateway.documents import (
+    EventPage,
+    JobList,
+    JobObject,
+    ModelList,
+    ProblemDocument,
+    ServiceStatus,
+    UsageOfDay,
+)
+from literesearcher.gateway.examples import EVENT, JOB_COMPLETED, JOB_QUEUED, REQUESTS, USAGE_OF_DAY
 
-JOB_ID = "job_0198f2c5d0e97c3fa1b2c3d4e5f60718"
-QUESTION = "Which function of the heapq module merges several sorted inputs into one sorted iterator?"
-_PATH = f"/v1/research/{JOB_ID}"
-_USAGE = {
-    "turns": 0,
-    "tool_calls": 0,
-    "prompt_tokens": 0,
-    "completion_tokens": 0,
-    "cached_tokens": 0,
-    "extraction_tokens": 0,
-    "unknown_effects": 0,
-}
-
-JOB_QUEUED: dict[str, Any] = {
-    "id": JOB_ID,
-    "object": "research.job",
-    "status": "queued",
-    "stop_reason": None,
-    "input": QUESTION,
-    "output": None,
-    "usage": _USAGE,
-    "error": None,
-    "created_at": "2026-01-31T12:00:00.000000Z",
-    "started_at": None,
-    "ended_at": None,
-    "deadline_at": "2026-01-31T14:30:00.000000Z",
-    "priority": 0,
-    "attempt": 0,
-    "last_seq": 1,
-    "engine": None,
-    "metadata": {"ticket": "4711"},
-    "links": {"self": _PATH, "events": f"{_PATH}/events", "cancel": f"{_PATH}/cancel"},
-}
-JOB_COMPLETED: dict[str, Any] = JOB_QUEUED | {
-    "status": "completed",
-    "stop_reason": "answer",
-    "output": {
-        "text": "heapq.merge",
-        "citations": [
-            {
-                "url": "pydoc:heapq.merge",
-                "title": "heapq.merge",
-                "quote": "Merge multiple sorted inputs into a single sorted output.",
-                "seq": 10,
-            }
-        ],
-    },
-    "usage": _USAGE | {"turns": 3, "tool_calls": 2, "prompt_tokens": 2100, "completion_tokens": 160},
-    "started_at": "2026-01-31T12:00:00.020000Z",
-    "ended_at": "2026-01-31T12:00:01.500000Z",
-    "attempt": 1,
-    "last_seq": 13,
-    "engine": {"kind": "extractive", "model": "extractive", "language_model": False},
-}
-EVENT: dict[str, Any] = {
-    "id": 2,
-    "object": "research.event",
-    "job": JOB_ID,
-    "seq": 2,
-    "type": "tool.started",
-    "version": 1,
-    "at": "2026-01-31T12:00:00.300000Z",
-    "attempt": 1,
-    "data": {"turn": 1, "name": "search", "arguments": {"query": ["heapq merge sorted inputs"]}},
-}
 _SSE = (
     'id: 3\nevent: turn.started\ndata: {"id":3,"object":"research.event",…}\n\n'
     'event: turn.delta\ndata: {"object":"research.delta","job":"…","type":"turn.delta","turn":1,"attempt":1,'
     '"offset":0,"text":"<think>"}\n\n'
 )
 _NDJSON = '{"id":3,"object":"research.event",…}\n{"object":"research.delta","type":"turn.delta",…}\n'
-
-REQUESTS: dict[str, dict[str, Any]] = {
-    "question": {"summary": "A question", "value": {"input": QUESTION}},
-    "limits": {
-        "summary": "A question with limits, priority and notes",
-        "value": {
-            "input": QUESTION,
-            "limits": {"max_turns": 20, "timeout_seconds": 600, "max_tool_calls": 40},
-            "sampling": {"temperature": 0.6, "seed": 7},
-            "priority": 10,
-            "metadata": {"ticket": "4711"},
-        },
-    },
-    "conversation": {
-        "summary": "A conversation to go on from",
-        "value": {
-            "messages": [
-                {"role": "user", "content": "Which module of Python keeps a heap in a list?"},
-                {"role": "assistant", "content": "heapq"},
-                {"role": "user", "content": "And which function of it merges sorted inputs?"},
-            ]
-        },
-    },
-}
 
 _PROBLEMS = {
     400: ("invalid_json", "the body is not JSON: unexpected end of data (line 1, column 12)"),
@@ -118,6 +37,7 @@ _PROBLEMS = {
     415: ("unsupported_media_type", "send Content-Type: application/json (in UTF-8)"),
     421: ("misdirected_request", "this server does not answer to that Host"),
     422: ("invalid_request", "limits.max_turns: Input should be less than or equal to 1000"),
+    429: ("budget_spent", "the day's budget for tool calls is spent (50 of 50 USD); the next day begins at 00:00 UTC"),
     500: ("internal_error", "Something unexpected happened in the server; its log says what."),
     502: ("engine_error", "the model server answered 500"),
     503: ("store_unreachable", "the job store does not answer"),
@@ -182,7 +102,7 @@ CREATE: dict[str, Any] = {
             headers={"Location": _LOCATION, "Preference-Applied": _APPLIED},
         ),
     }
-    | _problems(400, 401, 408, 413, 415, 422, 503, 507),
+    | _problems(400, 401, 408, 413, 415, 422, 429, 503, 507),
     "openapi_extra": {
         "parameters": [
             _request_header("Idempotency-Key", "1 to 255 visible ASCII characters.", "order-4711"),
@@ -272,6 +192,18 @@ MODELS: dict[str, Any] = {
         )
     }
     | _problems(401, 502, 503, 504),
+}
+USAGE: dict[str, Any] = {
+    "summary": "What was spent on tools today",
+    "operation_id": "getUsage",
+    "responses": {
+        200: _answer(
+            UsageOfDay,
+            "Calls and money of the day (UTC), and what they may come to.",
+            USAGE_OF_DAY,
+        )
+    }
+    | _problems(401, 422, 503),
 }
 LIVE: dict[str, Any] = {
     "summary": "Is the process alive?",

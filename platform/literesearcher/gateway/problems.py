@@ -40,6 +40,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "unauthorized": 401,
     "not_found": 404,
     "conflict": 409,
+    "budget_spent": 429,
     # The store.
     "store_unreachable": 503,
     "store_full": 507,
@@ -72,8 +73,10 @@ STATUS_BY_CLASS: dict[type[errors.LiteResearcherError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Unauthorized: 401,
+    errors.BudgetSpent: 429,
     errors.BoundaryError: 502,
     errors.PromptTooLong: 422,
+    errors.DamagedEvent: 500,
     errors.DurabilityError: 500,
     errors.LeaseLost: 503,
     errors.SequenceConflict: 503,
@@ -144,6 +147,8 @@ def problem_of(error: errors.LiteResearcherError, *, path: str) -> Response:
     if status == 503:
         wait = error.retry_after if isinstance(error, errors.BoundaryError) else None
         headers["Retry-After"] = str(max(1, math.ceil(wait)) if wait is not None else RETRY_AFTER_SECONDS)
+    if isinstance(error, errors.BudgetSpent):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     detail = "The server could not do this; its log says why." if isinstance(error, _HIDDEN) else error.message
     field = error.field if isinstance(error, errors.CallerError) else None
     return problem(

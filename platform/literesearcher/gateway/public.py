@@ -12,7 +12,8 @@ from typing import Any
 
 from literesearcher.jobs.live import Delta
 from literesearcher.jobs.model import Envelope, Job
-from literesearcher.research.events import AttemptStarted
+from literesearcher.jobs.spending import Budget, Spend, day_of, next_day
+from literesearcher.research.events import AttemptStarted, JobCreated
 
 DELTA_TYPE = "turn.delta"
 RESTARTED_TYPE = "turn.restarted"
@@ -25,9 +26,11 @@ def instant(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def job_object(job: Job, *, engine: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def job_object(
+    job: Job, *, engine: Mapping[str, Any] | None = None, tools: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The job as clients see it. `output` is None until there is one; `engine` (see `engine_object`) is None where
-    no worker has taken the job yet or the caller did not look."""
+    no worker has taken the job yet, and it and `tools` (see `tools_object`) are None where the caller did not look."""
     output = None
     if job.output_text is not None:
         citations = [
@@ -55,6 +58,7 @@ def job_object(job: Job, *, engine: Mapping[str, Any] | None = None) -> dict[str
         "attempt": job.attempt,
         "last_seq": job.last_seq,
         "engine": None if engine is None else dict(engine),
+        "tools": None if tools is None else dict(tools),
         "metadata": job.metadata,
         "links": {"self": path, "events": f"{path}/events", "cancel": f"{path}/cancel"},
     }
@@ -63,6 +67,28 @@ def job_object(job: Job, *, engine: Mapping[str, Any] | None = None) -> dict[str
 def engine_object(event: AttemptStarted) -> dict[str, Any]:
     """Which engine drove an attempt. `language_model` False says plainly that no language model wrote the texts."""
     return {"kind": event.engine, "model": event.model, "language_model": event.engine != "extractive"}
+
+
+def tools_object(event: JobCreated) -> dict[str, Any]:
+    """What the job asks of its tools."""
+    options = dataclasses.asdict(event.tools)
+    options["sources"] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in options["sources"].items()
+    }
+    return options
+
+
+def usage_object(tenant_id: str, spent: Spend, budget: Budget, at: datetime) -> dict[str, Any]:
+    """What a tenant spent on tools in the day of that instant, and what it may."""
+    return {
+        "object": "usage",
+        "tenant": tenant_id,
+        "day": day_of(at),
+        "tool_calls": spent.calls,
+        "tool_cost_usd": spent.usd,
+        "limits": {"tool_calls": budget.calls_per_day, "tool_cost_usd": budget.usd_per_day},
+        "resets_at": instant(next_day(at)),
+    }
 
 
 def event_object(envelope: Envelope) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from literesearcher.gateway import operations
+from literesearcher.gateway import examples, operations
 from literesearcher.gateway.bodies import check_json_type, read_wish
 from literesearcher.gateway.context import Gateway, check_query, json_response, known_id
 from literesearcher.gateway.preferences import idempotency_key, wait_seconds
@@ -20,8 +20,9 @@ from literesearcher.jobs.cancellation import cancel
 from literesearcher.jobs.intake import JobSpec, new_job
 from literesearcher.jobs.live import QUEUE, inbox_topic, journal_topic
 from literesearcher.jobs.model import ENDED, Job, JobStatus
+from literesearcher.jobs.spending import budget_of
 
-JobId = Annotated[str, Path(description="A job's id.", examples=[operations.JOB_ID])]
+JobId = Annotated[str, Path(description="A job's id.", examples=[examples.JOB_ID])]
 
 
 def router(gateway: Gateway) -> APIRouter:
@@ -40,8 +41,9 @@ def router(gateway: Gateway) -> APIRouter:
             research=gateway.settings.research,
             prompts=gateway.prompts,
             now=gateway.clock.now(),
+            fidelity=gateway.settings.tools.fidelity,
         )
-        job, created = await gateway.store.create(new)
+        job, created = await gateway.store.create(new, budget=budget_of(gateway.settings.budgets, tenant))
         if created:
             await gateway.live.ring(QUEUE)
         headers = {"Location": f"/v1/research/{job.id}"}
@@ -99,6 +101,7 @@ def _spec(wish: ResearchWish, key: str | None) -> JobSpec:
         messages=messages,
         limits=wish.limits.model_dump(exclude_none=True),
         sampling=wish.sampling.model_dump(exclude_none=True),
+        tools=wish.tools.model_dump(exclude_none=True),
         priority=wish.priority,
         metadata=dict(wish.metadata),
         idempotency_key=key,

@@ -11,6 +11,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from literesearcher.jobs.tool_wishes import (
+    DAY,
+    LANGUAGE,
+    MAX_DOMAIN_CHARACTERS,
+    MAX_DOMAINS,
+    MAX_LANGUAGES,
+    MAX_PAGES_PER_DOMAIN,
+)
+
 
 def _no_nul(text: str) -> str:
     if "\x00" in text:
@@ -19,6 +28,9 @@ def _no_nul(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
+Domain = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_DOMAIN_CHARACTERS)]
+Day = Annotated[str, StringConstraints(pattern=DAY)]
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
 MetadataKey = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[Text, StringConstraints(max_length=512)]
 
@@ -63,6 +75,34 @@ class SamplingWish(Wish):
     logprobs: bool | None = Field(None, description="Keep the log probabilities of the generated tokens.")
 
 
+class SourcesWish(Wish):
+    """Which sources the job may use; what is left out, or empty, allows everything. Denied outranks allowed."""
+
+    allow_domains: list[Domain] = Field(
+        default_factory=list,
+        max_length=MAX_DOMAINS,
+        description="`example.com` is itself and what is under it, `.gov` every host that ends so.",
+    )
+    deny_domains: list[Domain] = Field(default_factory=list, max_length=MAX_DOMAINS)
+    published_after: Day | None = Field(None, description="YYYY-MM-DD, that day included.")
+    published_before: Day | None = Field(None, description="YYYY-MM-DD, that day included.")
+    languages: list[Language] = Field(default_factory=list, max_length=MAX_LANGUAGES, description="ISO 639-1 codes.")
+    max_pages_per_domain: int | None = Field(
+        None, ge=1, le=MAX_PAGES_PER_DOMAIN, description="Pages read of one registrable name in the whole job."
+    )
+
+
+class ToolsWish(Wish):
+    """What the job asks of its tools."""
+
+    cache: Literal["default", "bypass", "only", "record"] | None = Field(
+        None,
+        description="`bypass`: neither read nor written; `only`: offline, a miss is an error that the model sees; "
+        "`record`: fetched anew and kept long, for `only` later.",
+    )
+    sources: SourcesWish = SourcesWish()
+
+
 class ResearchWish(Wish):
     """A research job: a question as `input`, or a conversation as `messages`."""
 
@@ -75,6 +115,7 @@ class ResearchWish(Wish):
     at_context_limit: Literal["answer", "compress"] | None = None
     limits: LimitsWish = LimitsWish()
     sampling: SamplingWish = SamplingWish()
+    tools: ToolsWish = ToolsWish()
     priority: int = Field(0, ge=-100, le=100, description="Higher is earlier.")
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default_factory=dict, max_length=16, description="Your own notes: at most 16 strings."

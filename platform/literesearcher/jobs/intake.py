@@ -17,9 +17,11 @@ import orjson
 
 from literesearcher.errors import CallerError
 from literesearcher.jobs.model import NewJob
+from literesearcher.jobs.tool_wishes import tool_options, wished
 from literesearcher.research.events import JobCreated
 from literesearcher.research.messages import AtContextLimit, Limits, Profile, QuestionForm, Role, Sampling
 from literesearcher.research.prompts import Prompts
+from literesearcher.research.tool_options import Fidelity
 from literesearcher.settings.sections import ResearchSection
 
 MAX_CHARACTERS = 100_000
@@ -70,10 +72,15 @@ class JobSpec:
     priority: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
+    tools: Mapping[str, Any] = field(default_factory=dict)
+    """`cache`, and `sources` as `research.tool_options.SourcePolicy` has them."""
 
 
-def new_job(spec: JobSpec, *, tenant_id: str, research: ResearchSection, prompts: Prompts, now: datetime) -> NewJob:
-    """The job, its date and deadline fixed at `now`. Raises CallerError with the field at fault."""
+def new_job(
+    spec: JobSpec, *, tenant_id: str, research: ResearchSection, prompts: Prompts, now: datetime, fidelity: Fidelity
+) -> NewJob:
+    """The job, its date and deadline fixed at `now`, and what its tools' texts are like. Raises CallerError with the
+    field at fault."""
     messages, question = _conversation(spec)
     profile: Profile = spec.profile or research.profile
     form: QuestionForm = spec.question_form or research.question_form
@@ -96,6 +103,7 @@ def new_job(spec: JobSpec, *, tenant_id: str, research: ResearchSection, prompts
         deadline_at=now.timestamp() + limits.timeout_seconds,
         prompt_digests=prompts.digests,
         messages=messages,
+        tools=tool_options(spec.tools, fidelity=fidelity),
     )
     return NewJob(
         tenant_id=tenant_id,
@@ -129,7 +137,9 @@ def _asked(spec: JobSpec) -> dict[str, Any]:
     asked = {name: getattr(spec, name) for name in names} | {"metadata": spec.metadata}
     for name in ("sampling", "limits"):
         asked[name] = {key: value for key, value in getattr(spec, name).items() if value is not None}
-    return asked
+    # Left out where empty: so a request has the digest that it had before there were such wishes.
+    tools = wished(spec.tools)
+    return asked | {"tools": tools} if tools else asked
 
 
 def _conversation(spec: JobSpec) -> tuple[list[dict[str, str]] | None, str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from literesearcher.errors import CallerError, ConfigurationError
-from literesearcher.jobs.ids import new_id
+from literesearcher.jobs.ids import is_id, new_id
 
 _TOKEN = re.compile(r"lr_([0-9a-f]{32})_([A-Za-z0-9_-]{20,256})")
 _VISIBLE = re.compile(r"[!-~]{20,512}")
@@ -49,6 +49,17 @@ def credential(token: str) -> Credential | None:
         return Credential(f"key_{match[1]}", _sha256(match[2]))
     # Half a digest under its own prefix: it names the key and gives nothing of the token away.
     return Credential(f"key_{_sha256('id:' + token)[:32]}", _sha256(token))
+
+
+def named_key(text: str) -> str:
+    """The id of the key that an id, a whole token, or one without its secret (`lr_ID`) names; else the text itself."""
+    if is_id(text, "key"):
+        return text
+    short = re.fullmatch(r"lr_([0-9a-f]{32})_?", text)
+    if short is not None:
+        return f"key_{short[1]}"
+    found = credential(text)
+    return text if found is None else found.key_id
 
 
 def required_credential(token: str) -> Credential:

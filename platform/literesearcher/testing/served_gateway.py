@@ -21,7 +21,7 @@ from literesearcher.jobs.ports import Store
 from literesearcher.research import events as ev
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
-from literesearcher.settings.sections import GatewaySection
+from literesearcher.settings.sections import BudgetsSection, GatewaySection
 from literesearcher.timing.clock import SystemClock
 
 QUESTION = "Which function merges sorted inputs?"
@@ -96,10 +96,16 @@ FAST = StreamPace(poll_seconds=0.05, keep_alive_seconds=0.2, stall_seconds=5.0)
 
 @asynccontextmanager
 async def running(
-    store: Store, live: Live, gateway: GatewaySection, pace: StreamPace, engine_info: Any = extractive
+    store: Store,
+    live: Live,
+    gateway: GatewaySection,
+    pace: StreamPace,
+    engine_info: Any = extractive,
+    *,
+    budgets: BudgetsSection | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway on a real socket of loopback, closed at the end."""
-    settings = Settings(gateway=gateway)
+    settings = Settings(gateway=gateway, budgets=budgets or BudgetsSection())
     app = create_app(
         store=store,
         live=live,

@@ -29,10 +29,16 @@ async def start() -> AsyncIterator[Start]:
         live: Any = None,
         pace: StreamPace = FAST,
         engine_info: Any = extractive,
+        budgets: Any = None,
         **gateway: Any,
     ) -> Served:
         context = running(
-            store or MemoryStore(SystemClock()), live or LocalLive(), GatewaySection(**gateway), pace, engine_info
+            store or MemoryStore(SystemClock()),
+            live or LocalLive(),
+            GatewaySection(**gateway),
+            pace,
+            engine_info,
+            budgets=budgets,
         )
         served = await context.__aenter__()
         entered.append(context)

@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 
-from literesearcher.gateway import documents, operations
+from literesearcher.gateway import documents, examples
 from literesearcher.gateway.problems import STATUS_BY_CODE
 from literesearcher.testing.journal_events import attempt, ended
 from literesearcher.testing.served_gateway import Served
@@ -39,6 +39,7 @@ async def test_it_is_valid_and_names_every_route(served: Served) -> None:
         ("POST", "/v1/research/{job_id}/cancel"),
         ("GET", "/v1/research/{job_id}/events"),
         ("GET", "/v1/models"),
+        ("GET", "/v1/usage"),
         ("GET", "/livez"),
         ("GET", "/readyz"),
     }
@@ -60,7 +61,7 @@ async def test_every_operation_has_an_example_and_its_problems(served: Served) -
         assert {"403", "421", "500"} <= set(operation["responses"])
 
 
-@pytest.mark.parametrize("name", operations.REQUESTS)
+@pytest.mark.parametrize("name", examples.REQUESTS)
 async def test_request_examples_create_jobs(served: Served, name: str) -> None:
     openapi = await document(served)
     examples = openapi["paths"]["/v1/research"]["post"]["requestBody"]["content"]["application/json"]["examples"]
@@ -71,9 +72,10 @@ async def test_request_examples_create_jobs(served: Served, name: str) -> None:
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (documents.JobObject, operations.JOB_QUEUED),
-        (documents.JobObject, operations.JOB_COMPLETED),
-        (documents.EventObject, operations.EVENT),
+        (documents.JobObject, examples.JOB_QUEUED),
+        (documents.JobObject, examples.JOB_COMPLETED),
+        (documents.EventObject, examples.EVENT),
+        (documents.UsageOfDay, examples.USAGE_OF_DAY),
     ],
 )
 def test_answer_examples_have_the_shape_that_is_promised(model: type[BaseModel], example: dict[str, Any]) -> None:
@@ -84,9 +86,9 @@ async def test_real_answers_have_the_same_fields_as_the_examples(served: Served)
     job_id = await served.create()
     await served.append(job_id, attempt(), ended())
     _, _, job = await served.call("GET", f"/v1/research/{job_id}")
-    assert list(job) == list(operations.JOB_COMPLETED)
+    assert list(job) == list(examples.JOB_COMPLETED)
     _, _, page = await served.call("GET", f"/v1/research/{job_id}/events", headers={"Accept": "application/json"})
-    assert list(page["data"][0]) == list(operations.EVENT)
+    assert list(page["data"][0]) == list(examples.EVENT)
     _, _, models = await served.call("GET", "/v1/models")
     documents.ModelList.model_validate(models)
 

@@ -13,6 +13,7 @@ from literesearcher.engine.port import EngineInfo
 from literesearcher.errors import BoundaryError
 from literesearcher.gateway.documents import ProblemDocument
 from literesearcher.jobs.model import NewJob
+from literesearcher.jobs.spending import NO_LIMIT, Budget
 from literesearcher.testing.journal_events import attempt, ended
 from literesearcher.testing.memory_store import MemoryStore
 from literesearcher.testing.served_gateway import PATIENCE, Served
@@ -32,9 +33,9 @@ class Failing(MemoryStore):
         if self.error is not None:
             raise self.error
 
-    async def create(self, new: NewJob) -> Any:
+    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> Any:
         self._fail()
-        return await super().create(new)
+        return await super().create(new, budget=budget)
 
     async def get(self, tenant_id: str, job_id: str) -> Any:
         self._fail()
@@ -96,7 +97,7 @@ async def test_a_full_disk_is_507(start: Start) -> None:
     store = Failing()
     served = await start(store=store)
 
-    async def full(new: NewJob) -> Any:
+    async def full(new: NewJob, *, budget: Budget) -> Any:
         raise BoundaryError("the disk of the job store is full", code="store_full")
 
     store.create = full  # type: ignore[method-assign]

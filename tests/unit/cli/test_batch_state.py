@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from literesearcher.cli.batch_run import Due, due_rollouts, under_wishes
 from literesearcher.cli.batch_state import BatchFolder, Rollout
+from literesearcher.cli.dataset import Item
 from literesearcher.errors import CallerError
 
 FIRST = Rollout("item", "digest", 1)
@@ -79,3 +81,18 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path):
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(CallerError, match=r"run\.json"):
         BatchFolder(tmp_path)
+
+
+def test_a_rollout_that_ran_out_of_budget_is_due_again_and_other_wishes_are_other_rollouts(tmp_path: Path):
+    item = Item("item", 1, "q", None, "a", "digest")
+    folder = BatchFolder(tmp_path / "run")
+    folder.remember_result(FIRST, result(FIRST, "incomplete") | {"stop_reason": "budget_spent"})
+    folder.remember_result(SECOND, result(SECOND, "incomplete") | {"stop_reason": "timeout"})
+    folder.close()
+    again = BatchFolder(tmp_path / "run")
+    assert due_rollouts([item], 2, again, retry_failed=False) == [Due(item, FIRST, 1)]
+    assert under_wishes([item], {}) == [item]
+    (narrow,) = under_wishes([item], {"language": ("en",)})
+    assert [due.tried for due in due_rollouts([narrow], 2, again, retry_failed=False)] == [0, 0]
+    assert under_wishes([item], {"language": ["en"]}) == [narrow]
+    again.close()

@@ -110,3 +110,22 @@ def test_durations_are_short():
         "12 min 5 s",
         "3 h 2 min",
     ]
+
+
+def test_a_job_that_could_not_begin_says_so_and_what_to_do():
+    (line,) = tell(envelope(ev.EffectFailed(0, "engine_unreachable", "nobody answers")))
+    assert line.startswith("the job could not begin")
+    failed = job(status="failed", stop_reason="server_error", error_code="engine_unreachable", error_message="away")
+    text = "\n".join(conclude(failed, language_model=True))
+    assert "LITERESEARCHER_ENGINE__BASE_URL" in text
+    assert "doctor" in text
+
+
+def test_repeats_budgets_money_and_estimates_are_said():
+    (repeat,) = tell(envelope(ev.ToolCompleted(2, "search", {}, "t", repeats_seq=6)))
+    assert "event 6" in repeat
+    assert "spent" in tell(envelope(ev.BudgetReached(2, "the budget is spent")))[0]
+    usage = ev.JobUsage(turns=1, prompt_tokens=10, completion_tokens=2, tool_cost_usd=0.0125, estimated_turns=1)
+    last = conclude(job(usage=usage), language_model=True)[-1]
+    assert "0.0125 USD for tools" in last
+    assert "about 12 tokens" in last

@@ -18,7 +18,14 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def taken(**spec: Any) -> NewJob:
-    return new_job(JobSpec(input="q", **spec), tenant_id="t", research=ResearchSection(), prompts=Prompts.of(), now=NOW)
+    return new_job(
+        JobSpec(input="q", **spec),
+        tenant_id="t",
+        research=ResearchSection(),
+        prompts=Prompts.of(),
+        now=NOW,
+        fidelity="improved",
+    )
 
 
 def bounds() -> list[tuple[str, str, Any, Any]]:

@@ -26,6 +26,7 @@ async def test_reading_a_damaged_event(tmp_path: Path, payload: str):
             research=ResearchSection(),
             prompts=Prompts.of(),
             now=datetime.now(UTC),
+            fidelity="improved",
         )
         job, _ = await store.create(new)
         with sqlite3.connect(file) as connection:

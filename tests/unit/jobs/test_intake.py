@@ -21,7 +21,9 @@ USER = {"role": "user", "content": "Who?"}
 
 
 def take(spec: JobSpec, **research: Any) -> NewJob:
-    return new_job(spec, tenant_id="acme", research=ResearchSection(**research), prompts=Prompts(), now=NOW)
+    return new_job(
+        spec, tenant_id="acme", research=ResearchSection(**research), prompts=Prompts(), now=NOW, fidelity="improved"
+    )
 
 
 def test_the_defaults_are_the_models() -> None:

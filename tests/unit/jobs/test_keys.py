@@ -95,3 +95,16 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: s
     )
     assert done.stdout.startswith("bootstrap_key_invalid"), done.stderr[-500:]
     assert str(path) in done.stdout
+
+
+def test_a_pasted_token_names_its_key() -> None:
+    """Whole, without its secret, of a bootstrap file; an id is itself, and so is what names no key."""
+    token = keys.new_token()
+    key_id = f"key_{token[3:35]}"
+    for text in (key_id, token, token[:35], token[:36], token[:-3]):
+        assert keys.named_key(text) == key_id
+    own = "any-form-of-20-characters!"
+    found = keys.credential(own)
+    assert found is not None
+    assert keys.named_key(own) == found.key_id
+    assert keys.named_key("laptop") == "laptop"
