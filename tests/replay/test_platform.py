@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
+from literesearcher.testing.byte_tokenizer import write_byte_tokenizer
 from literesearcher.testing.replay.programs import Followed, House, follow, post, report
 from literesearcher.testing.replay.rollouts import Case, load
 
@@ -66,6 +68,22 @@ def check_report(seen: dict[str, Any], cases: list[Case]) -> None:
         assert case["openings"] == 1
 
 
+async def check_replays(house: House, cases: list[Case], followed: list[Followed]) -> None:
+    """Each job replays offline, from the store and from its events in a file."""
+    for case, got in zip(cases, followed, strict=True):
+        calls = sum(turn.call is not None for turn in case.turns)
+        same = f"{len(case.turns)} turns, {calls} tool call{'' if calls == 1 else 's'}, same decisions\n"
+        assert await house.ran("jobs", "replay", got.job["id"]) == (0, same)
+    path = house.folder / "journal.jsonl"
+    path.write_bytes(b"\n".join(orjson.dumps(event) for event in followed[-1].events))
+    assert await house.ran("jobs", "replay", "--file", str(path)) == (0, same)
+    forged = orjson.dumps(followed[-1].events[-1]["data"]["output_text"])
+    path.write_bytes(path.read_bytes().replace(b'"output_text":' + forged, b'"output_text":"forged"'))
+    code, said = await house.ran("jobs", "replay", "--file", str(path))
+    assert code == 1
+    assert '-  "output_text": "forged"' in said
+
+
 async def run_all(session: aiohttp.ClientSession, base: str, cases: list[Case]) -> list[Followed]:
     """All jobs at once, each followed from its start."""
     posted = [await post(session, base, case.question) for case in cases]
@@ -91,6 +109,7 @@ async def test_all_rollouts_at_once_in_one_process(rollouts: Path, tmp_path: Pat
                 assert not [delta for delta in got.deltas if delta.get("text") not in (None, *_whole(case))]
         check_report(await report(session, replay), cases)
         assert await program.terminate() == 0
+        await check_replays(house, cases, followed)
 
 
 def _whole(case: Case) -> list[str]:
@@ -117,6 +136,25 @@ async def test_one_after_another_in_every_form(
         _, base = await house.serve()
         for case in cases:
             got = await follow(session, base, await post(session, base, case.question))
+            assert got.job["output"]["text"] == case.answer
+        check_report(await report(session, replay), cases)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("opens_thought", ["true", "false"])
+async def test_prompts_as_token_ids(rollouts: Path, tmp_path: Path, opens_thought: str) -> None:
+    cases = load(rollouts)
+    tokenizer = str(write_byte_tokenizer(tmp_path / "tokenizer.json"))
+    settings = {
+        "LITERESEARCHER_ENGINE__ENDPOINT": "tokens",
+        "LITERESEARCHER_ENGINE__TOKENIZER_FILE": tokenizer,
+        "LITERESEARCHER_ENGINE__OPENS_THOUGHT": opens_thought,
+    }
+    async with House(tmp_path, settings) as house, aiohttp.ClientSession() as session:
+        replay = await house.replay(rollouts, "--tokenizer", tokenizer)
+        _, base = await house.serve()
+        followed = await run_all(session, base, cases)
+        for case, got in zip(cases, followed, strict=True):
             assert got.job["output"]["text"] == case.answer
         check_report(await report(session, replay), cases)
 
@@ -149,6 +187,9 @@ async def test_orchestrators_killed_at_random_moments(rollouts: Path, tmp_path: 
             if len(case.turns) >= 12:
                 assert got.job["attempt"] == KILLS + 1, "each life but the last ended in SIGKILL"
         check_report(await report(session, replay), cases)
+        for got in followers.result():
+            code, said = await house.ran("jobs", "replay", got.job["id"])
+            assert (code, said.endswith("same decisions\n")) == (0, True), said
 
 
 def _attempts(job: Followed) -> int:

@@ -56,7 +56,7 @@ async def parts(server: ReplayServer, **engine: Any) -> AsyncIterator[tuple[Open
     settings = Settings(
         serper=SerperSection(api_key="key", base_url=f"{server.url}/serper"),
         jina=JinaSection(base_url=f"{server.url}/jina", self_hosted=False),
-        tools=ToolsSection(search=["serper"], pages=["jina"], cache="off"),
+        tools=ToolsSection(search=["serper"], pages=["jina"], cache="off", fidelity="published", hedge=False),
     )
     extractor = EngineExtractor(Completer(client), PlainPrompt(), clock=SystemClock())
     tools = assemble(settings, extractor=extractor, clock=SystemClock())

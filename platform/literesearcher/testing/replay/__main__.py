@@ -7,6 +7,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.testing.replay.rollouts import load
 from literesearcher.testing.replay.server import ReplayServer
 
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("--opens-thought", action="store_true", help="chat answers begin inside the thought")
     parser.add_argument("--shared", action="store_true", help="several jobs ask the same question at once")
     parser.add_argument("--failed-search-status", type=int, default=400)
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json: prompts may come as its token ids")
     asyncio.run(_serve(parser.parse_args()))
 
 
@@ -34,6 +36,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         opens_thought=arguments.opens_thought,
         shared=arguments.shared,
         failed_search_status=arguments.failed_search_status,
+        tokenizer=Tokenizer.from_file(arguments.tokenizer) if arguments.tokenizer else None,
     )
     async with server:
         print(server.url, flush=True)

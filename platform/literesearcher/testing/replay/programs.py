@@ -81,12 +81,12 @@ class House:
             await program.kill()
 
     async def replay(self, rollouts: Path, *options: str) -> str:
-        """Start a replay server; its URL. The settings then point everything at it."""
+        """Start a replay server; its URL. The settings then point everything at it, but what the test has set stays."""
         program = await self._start(
             "replay", sys.executable, "-m", "literesearcher.testing.replay", "--rollouts", str(rollouts), *options
         )
         url = await program.says(r"(http://\S+)\n")
-        self.settings |= settings_for(url)
+        self.settings = settings_for(url) | self.settings
         return url
 
     async def serve(self) -> tuple[Program, str]:
@@ -100,6 +100,13 @@ class House:
     async def orchestrator(self) -> Program:
         """`literesearcher orchestrator`."""
         return await self._start("orchestrator", *COMMAND, "orchestrator")
+
+    async def ran(self, *arguments: str) -> tuple[int, str]:
+        """`literesearcher` with these arguments, run to its end: exit code and output."""
+        program = await self._start("command", *COMMAND, *arguments)
+        async with asyncio.timeout(PATIENCE):
+            code = await program.process.wait()
+        return code, program.log.read_text(errors="replace")
 
     async def _listening(self, command: str) -> tuple[Program, str]:
         program = await self._start(command, *COMMAND, command, "--port", "0")
@@ -128,6 +135,14 @@ def settings_for(url: str) -> dict[str, str]:
         "LITERESEARCHER_TOOLS__SEARCH": '["serper"]',
         "LITERESEARCHER_TOOLS__PAGES": '["jina"]',
         "LITERESEARCHER_TOOLS__CACHE": "off",
+        "LITERESEARCHER_TOOLS__FIDELITY": "published",
+        # A second request for the same thing might come when the turn that it belongs to is over.
+        "LITERESEARCHER_TOOLS__HEDGE": "false",
+        # What is replayed is local: it is to be slow only where a test makes it so.
+        "LITERESEARCHER_TOOLS__HOST_PER_SECOND": "100000",
+        "LITERESEARCHER_TOOLS__HOST_CONCURRENCY": "1000",
+        **{f"LITERESEARCHER_{name}__PER_SECOND": "100000" for name in ("SERPER", "JINA")},
+        **{f"LITERESEARCHER_{name}__BURST": "100000" for name in ("SERPER", "JINA")},
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.testing.replay.book import Book, Unexpected
 from literesearcher.testing.replay.rollouts import Case
 from literesearcher.testing.replay.served import (
@@ -47,15 +48,18 @@ class ReplayServer:
         opens_thought: bool = False,
         shared: bool = False,
         failed_search_status: int = 400,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         """`delay`: seconds before each answer. `opens_thought`: chat answers begin inside the thought.
-        `failed_search_status`: what a search that failed answers; 5xx makes clients try again."""
+        `failed_search_status`: what a search that failed answers; 5xx makes clients try again. `tokenizer`: completions
+        may bring their prompt as its token ids."""
         self.book = Book(cases, shared=shared)
         self.url = ""
         self._port = port
         self._delay = delay
         self._opens_thought = opens_thought
         self._failed_search_status = failed_search_status
+        self._tokenizer = tokenizer
         self._numbers = page_numbers([one.turns for one in self.book.progress])
         self._keys = list(self._numbers)
         self._made: dict[tuple[str, int], Any] = {}
@@ -89,7 +93,7 @@ class ReplayServer:
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:
         body = orjson.loads(await request.read())
-        prompt, _, opening = str(body["prompt"]).rpartition(_ASSISTANT)
+        prompt, _, opening = self._text(body["prompt"]).rpartition(_ASSISTANT)
         messages = [(found[1], found[2]) for found in _CHATML.finditer(prompt)]
         if sum(len(role) + len(content) + 24 for role, content in messages) != len(prompt):
             self.book.unexpected.append("a prompt that is not whole ChatML")
@@ -97,6 +101,14 @@ class ReplayServer:
         if chosen is None:
             return _refusal()
         return await self._answer(request, body, chosen.completion, chosen.completion_events)
+
+    def _text(self, prompt: str | list[int]) -> str:
+        if isinstance(prompt, str):
+            return prompt
+        if self._tokenizer is None:
+            self.book.unexpected.append("a prompt of token ids, and no tokenizer to read them")
+            return ""
+        return self._tokenizer.decode(prompt)
 
     def _choose(self, messages: list[tuple[str, str]], opened: bool, continued: bool) -> Reply | None:
         try:
