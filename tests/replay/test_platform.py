@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from literesearcher.testing.byte_tokenizer import write_byte_tokenizer
+from literesearcher.testing.replay.inversion import invert, render
 from literesearcher.testing.replay.programs import Followed, House, follow, post, report
 from literesearcher.testing.replay.rollouts import Case, load
 
@@ -157,6 +158,46 @@ async def test_prompts_as_token_ids(rollouts: Path, tmp_path: Path, opens_though
         for case, got in zip(cases, followed, strict=True):
             assert got.job["output"]["text"] == case.answer
         check_report(await report(session, replay), cases)
+
+
+IMPROVED: dict[str, str] = {
+    "not_extracted": "Title: Replayed page",
+    "too_short": "The webpage content could not be read: the page is drawn by JavaScript",
+}
+"""What the evidence begins with in `improved`, by what became of the page in the recording; all else is the same. The
+reference of the tools lists both: passages of the page where no extraction came, and a name for what is no page."""
+
+
+@pytest.mark.timeout(300)
+async def test_improved_tools_differ_only_where_the_reference_says_so(tmp_path: Path) -> None:
+    rollouts = Path(__file__).parent.parent / "data" / "rollouts"
+    cases = load(rollouts)
+    met: set[str] = set()
+    settings = {"LITERESEARCHER_TOOLS__FIDELITY": "improved"}
+    async with House(tmp_path, settings) as house, aiohttp.ClientSession() as session:
+        await house.replay(rollouts)
+        _, base = await house.serve()
+        followed = await run_all(session, base, cases)
+        for case, got in zip(cases, followed, strict=True):
+            assert got.job["output"]["text"] == case.answer
+            assert got.events[0]["data"]["tools"]["fidelity"] == "improved"
+            done = [event["data"] for event in got.events if event["type"] == "tool.completed"]
+            called = [turn for turn in case.turns if turn.call]
+            for turn, data in zip(called, done, strict=True):
+                assert turn.call is not None
+                for recorded, item in zip(invert(turn.call, turn.response or ""), data["items"], strict=True):
+                    kind = getattr(recorded, "kind", "search")
+                    text = item["text"].removesuffix("\n\n")
+                    if kind in IMPROVED:
+                        met.add(kind)
+                        head, _, evidence = text.partition("\n\nEvidence in page: \n")
+                        assert render(recorded).startswith(head)
+                        assert evidence.startswith(IMPROVED[kind])
+                    else:
+                        assert text == render(recorded)
+        code, said = await house.ran("jobs", "replay", followed[0].job["id"])
+        assert (code, said.endswith("same decisions\n")) == (0, True), said
+    assert met == set(IMPROVED), "the rollouts hold both"
 
 
 @pytest.mark.timeout(900)
