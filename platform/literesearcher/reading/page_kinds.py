@@ -37,14 +37,15 @@ def kind_of_page(text: str, title: str | None = None, *, source: str = "") -> Pa
     low = said.lower().replace("\u2019", "'").replace("\u00a0", " ")
     head = (title or "").strip().lower().replace("\u2019", "'")
     body = _READER_HEAD.sub("", low, count=1).strip()
-    markup = source[:_SOURCE_CHARACTERS].lower()
+    source = source[:_SOURCE_CHARACTERS]
+    markup = source.lower()
     if _is_captcha(body, low, head, markup):
         return "captcha"
     if _is_consent(body, head):
         return "consent"
     if _is_script_only(body, markup):
         return "script_only"
-    if _is_paywall(body, source[:_SOURCE_CHARACTERS]):
+    if _is_paywall(body, source):
         return "paywall"
     return "page"
 
