@@ -267,7 +267,7 @@ async def test_a_call_from_the_terminal_says_where_it_came_from(program):
         (["search", "  "], "at least one non-empty string in 'query'"),
         (["search", *["q"] * 200], "at most 50 strings in 'query'"),
         (["search", "q" * 4001], "more than 4000 characters"),
-        (["search", "q", "--after", "yesterday"], "sources.published_after must be a day, YYYY-MM-DD"),
+        (["search", "q", "--published-after", "yesterday"], "sources.published_after must be a day, YYYY-MM-DD"),
         (["search", "q", "--timeout", "0"], "timeout_seconds must be a number above 0"),
         (["search", "q", "--timeout", "nan"], "timeout_seconds must be a number above 0"),
         (["search", "q", "--cache", "always"], "--cache"),

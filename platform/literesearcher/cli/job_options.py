@@ -1,4 +1,5 @@
-"""Options that make a job's tools and limits, the same for `research` and `batch`.
+"""Options that make a job's tools and limits, the same for `research` and `batch`; those of the tools for
+`tools search` and `tools visit` too.
 
 Owns: their names, and what they ask for. Refuses to know: which values are good (`jobs.intake`).
 """
@@ -23,7 +24,7 @@ _SOURCES = {
 """Field of a source policy by option."""
 NAMES = ("cache", "max_tool_cost", *_SOURCES)
 
-_OPTIONS = (
+_TERMS = (
     click.option("--cache", type=click.Choice(["default", "bypass", "only", "record"]), help="How the cache is used."),
     click.option("--allow-domain", metavar="DOMAIN", multiple=True, help="Only this site (again for more)."),
     click.option("--deny-domain", metavar="DOMAIN", multiple=True, help="Not this site (again for more)."),
@@ -31,15 +32,20 @@ _OPTIONS = (
     click.option("--published-before", metavar="DAY", help="Nothing newer than YYYY-MM-DD."),
     click.option("--language", metavar="CODE", multiple=True, help="Only in this language (again for more)."),
     click.option("--max-pages-per-domain", type=int, help="Pages of one site at most."),
-    click.option("--max-tool-cost", type=float, metavar="USD", help="What the job's tool calls may cost at most."),
 )
+_COST = click.option("--max-tool-cost", type=float, metavar="USD", help="What the job's tool calls may cost at most.")
+
+
+def term_options(command: F) -> F:
+    """How the cache is used and which sources are, in the order in which `--help` shows them."""
+    for option in reversed(_TERMS):
+        command = option(command)
+    return command
 
 
 def tool_options(command: F) -> F:
-    """The options, in the order in which `--help` shows them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    """The same, and what they may cost."""
+    return term_options(_COST(command))
 
 
 def given(wishes: Mapping[str, Any]) -> dict[str, Any]:

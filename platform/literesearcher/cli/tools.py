@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from literesearcher.cli.job_options import term_options, tools_wish
 from literesearcher.cli.terminal_text import printable
 from literesearcher.errors import CallerError
 from literesearcher.timing.clock import SystemClock
@@ -45,21 +46,10 @@ _OPTIONS = (
         "--profile", type=click.Choice(["inference", "training"]), default="inference", help="Which world is imitated."
     ),
     click.option(
-        "--cache",
-        type=click.Choice(["default", "bypass", "only", "record"]),
-        default="default",
-        help="bypass: neither read nor written; only: offline; record: fetched anew and kept long.",
-    ),
-    click.option(
         "--fidelity",
         type=click.Choice(["published", "improved"]),
         help="published: the published tools' texts to the byte (default: as the proxy is set).",
     ),
-    click.option("--allow-domain", "allow_domains", multiple=True, metavar="DOMAIN", help="Only these; repeatable."),
-    click.option("--deny-domain", "deny_domains", multiple=True, metavar="DOMAIN", help="Not these; repeatable."),
-    click.option("--after", "published_after", metavar="YYYY-MM-DD", help="Published on that day or later."),
-    click.option("--before", "published_before", metavar="YYYY-MM-DD", help="Published on that day or before."),
-    click.option("--language", "languages", multiple=True, metavar="CODE", help="Such as en, zh; repeatable."),
     click.option("--timeout", "timeout_seconds", type=float, default=600.0, help="Seconds for the whole call."),
     click.option("--json", "as_json", is_flag=True, help="The whole result as JSON instead."),
 )
@@ -68,7 +58,7 @@ _OPTIONS = (
 def _with_terms(function: Callable[..., int]) -> Callable[..., int]:
     for option in reversed(_OPTIONS):
         function = option(function)
-    return function
+    return term_options(function)
 
 
 @command.command("search")
@@ -108,7 +98,8 @@ def _call(name: str, arguments: dict[str, Any], wishes: dict[str, Any]) -> int:
         arguments = usable(name, arguments)
     except UnusableArguments as error:
         raise CallerError(error.message.removeprefix("Error: "), field=error.field) from None
-    ask = decode_ask({"tenant_id": TENANT} | _terms(wishes))
+    own = {name: wishes[name] for name in ("profile", "fidelity", "timeout_seconds")}
+    ask = decode_ask({"tenant_id": TENANT} | own | tools_wish(wishes))
     settings = read_settings()
     log_to_stderr()
     prepare_corpus(settings)
@@ -122,12 +113,3 @@ def _call(name: str, arguments: dict[str, Any], wishes: dict[str, Any]) -> int:
         for line in report(result, now=SystemClock().now().timestamp()):
             click.echo(line, err=True)
     return 0 if all(item.ok for item in result.items) else 1
-
-
-def _terms(wishes: dict[str, Any]) -> dict[str, Any]:
-    """The options as the terms of a call stand in a request."""
-    rules = ("allow_domains", "deny_domains", "published_after", "published_before", "languages")
-    given = {rule: wishes[rule] for rule in rules if wishes[rule]}
-    sources = {rule: list(value) if isinstance(value, tuple) else value for rule, value in given.items()}
-    terms = {name: wishes[name] for name in ("profile", "cache", "fidelity", "timeout_seconds")}
-    return terms | {"sources": sources}

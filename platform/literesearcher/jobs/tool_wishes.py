@@ -34,7 +34,7 @@ def tool_options(asked: Mapping[str, Any], *, fidelity: Fidelity) -> ToolOptions
     cache = asked.get("cache")
     if cache is not None and cache not in get_args(CacheMode):
         raise CallerError(f"tools.cache must be one of {', '.join(get_args(CacheMode))}", field="tools.cache")
-    return ToolOptions(cache or "default", _sources(asked.get("sources")), fidelity)
+    return ToolOptions(cache or "default", source_policy(asked.get("sources"), where="tools.sources"), fidelity)
 
 
 def wished(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,21 +46,24 @@ def wished(asked: Mapping[str, Any]) -> dict[str, Any]:
     return kept | ({"sources": sources} if sources else {})
 
 
-def _sources(asked: Any) -> SourcePolicy:
+def source_policy(asked: Any, *, where: str) -> SourcePolicy:
+    """The policy. `where`: the field that it stands in, for what is told of a wrong one."""
     if asked is None:
         return SourcePolicy()
-    _known("tools.sources", asked, _SOURCE_FIELDS)
-    after, before = (_day(name, asked.get(name)) for name in ("published_after", "published_before"))
+    _known(where, asked, _SOURCE_FIELDS)
+    after, before = (_day(f"{where}.{name}", asked.get(name)) for name in ("published_after", "published_before"))
     if after is not None and before is not None and after > before:
-        raise CallerError("published_after lies after published_before", field="tools.sources.published_after")
-    return SourcePolicy(
-        allow_domains=_list("allow_domains", asked.get("allow_domains"), MAX_DOMAINS, _domain),
-        deny_domains=_list("deny_domains", asked.get("deny_domains"), MAX_DOMAINS, _domain),
-        published_after=after,
-        published_before=before,
-        languages=_list("languages", asked.get("languages"), MAX_LANGUAGES, _language),
-        max_pages_per_domain=_pages(asked.get("max_pages_per_domain")),
-    )
+        raise CallerError("published_after lies after published_before", field=f"{where}.published_after")
+    lists = {
+        name: _list(f"{where}.{name}", asked.get(name), most, read)
+        for name, most, read in (
+            ("allow_domains", MAX_DOMAINS, _domain),
+            ("deny_domains", MAX_DOMAINS, _domain),
+            ("languages", MAX_LANGUAGES, _language),
+        )
+    }
+    most = _pages(f"{where}.max_pages_per_domain", asked.get("max_pages_per_domain"))
+    return SourcePolicy(published_after=after, published_before=before, max_pages_per_domain=most, **lists)
 
 
 def _known(where: str, asked: Any, names: tuple[str, ...]) -> None:
@@ -71,8 +74,7 @@ def _known(where: str, asked: Any, names: tuple[str, ...]) -> None:
             raise CallerError(f"{where} has no field {name!r}; it has {', '.join(names)}", field=f"{where}.{name}")
 
 
-def _list(name: str, value: Any, most: int, read: Any) -> tuple[str, ...]:
-    where = f"tools.sources.{name}"
+def _list(where: str, value: Any, most: int, read: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)) or len(value) > most:
@@ -100,7 +102,7 @@ def _domain(where: str, value: Any) -> str:
     )
 
 
-def _day(name: str, value: Any) -> str | None:
+def _day(where: str, value: Any) -> str | None:
     if value is None:
         return None
     try:
@@ -108,7 +110,7 @@ def _day(name: str, value: Any) -> str | None:
             return date.fromisoformat(value).isoformat()
     except ValueError:
         pass
-    raise CallerError(f"tools.sources.{name} must be a day, YYYY-MM-DD", field=f"tools.sources.{name}")
+    raise CallerError(f"{where} must be a day, YYYY-MM-DD", field=where)
 
 
 def _language(where: str, value: Any) -> str:
@@ -117,10 +119,9 @@ def _language(where: str, value: Any) -> str:
     return value
 
 
-def _pages(value: Any) -> int | None:
+def _pages(where: str, value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_PAGES_PER_DOMAIN:
-        where = "tools.sources.max_pages_per_domain"
         raise CallerError(f"{where} must be an integer 1 to {MAX_PAGES_PER_DOMAIN}", field=where)
     return value

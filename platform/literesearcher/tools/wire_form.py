@@ -1,19 +1,19 @@
 """JSON forms of a tool call, its terms and its result, as they travel between the proxy's server and its client.
 
 Owns: both directions, so that what arrives equals what was sent, and that a wrong field is named. Refuses to know:
-HTTP, what the arguments of a tool must be (`arguments`), who enforces the terms.
+HTTP, what the arguments of a tool must be (`arguments`), which source policies there are (`jobs.tool_wishes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import date
 from typing import Any, cast, get_args
 
 import orjson
 
 from literesearcher.errors import CallerError
+from literesearcher.jobs.tool_wishes import source_policy
 from literesearcher.research import codec
 from literesearcher.research.events import ToolCompleted
 from literesearcher.research.messages import Profile
@@ -21,8 +21,6 @@ from literesearcher.research.tool_options import FIDELITIES, CacheMode, SourcePo
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult
 
 MAX_TIMEOUT_SECONDS = 3600.0
-MAX_LISTED = 1_000
-"""Entries of one list of the source policy."""
 TERMS = frozenset(field.name for field in fields(Ask))
 """Names of the fields that stand beside a call's own."""
 _MAX_ID_CHARACTERS = 200
@@ -63,11 +61,11 @@ def decode_result(body: bytes) -> ToolResult:
     return ToolResult(event.text, event.items, float(data["elapsed_seconds"]))
 
 
-def refuse_unknown(data: dict[str, Any], names: set[str] | frozenset[str], within: str = "") -> None:
+def refuse_unknown(data: dict[str, Any], names: set[str] | frozenset[str]) -> None:
     """`CallerError` for a field that is none of these: a misspelt limit must not pass for no limit."""
     unknown = data.keys() - names
     if unknown:
-        field = within + min(unknown)[:_MAX_ID_CHARACTERS]
+        field = min(unknown)[:_MAX_ID_CHARACTERS]
         raise CallerError(f"there is no field {field!r}", field=field)
 
 
@@ -103,46 +101,9 @@ def _pages_read(name: str, value: Any) -> dict[str, int]:
 
 
 def _sources(name: str, value: Any) -> SourcePolicy:
-    if not isinstance(value, dict):
-        raise CallerError(f"{name} must be an object", field=name)
-    refuse_unknown(value, frozenset(_SOURCE_READERS), f"{name}.")
-    return SourcePolicy(**{field: _SOURCE_READERS[field](f"{name}.{field}", given) for field, given in value.items()})
+    return source_policy(value, where=name)
 
 
-def _strings(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
-        raise CallerError(f"{name} must be a list of strings", field=name)
-    if len(value) > MAX_LISTED:
-        raise CallerError(f"{name} may have {MAX_LISTED} entries", field=name)
-    return tuple(value)
-
-
-def _day(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        # The standard library also takes week dates and dates without dashes.
-        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
-            return value
-    except ValueError:
-        pass
-    raise CallerError(f"{name} must be a day, YYYY-MM-DD", field=name)
-
-
-def _maximum(name: str, value: Any) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
-    raise CallerError(f"{name} must be a whole number above 0", field=name)
-
-
-_SOURCE_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "allow_domains": _strings,
-    "deny_domains": _strings,
-    "published_after": _day,
-    "published_before": _day,
-    "languages": _strings,
-    "max_pages_per_domain": _maximum,
-}
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "job_id": _identity,
     "tenant_id": _identity,

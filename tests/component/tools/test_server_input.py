@@ -66,10 +66,11 @@ CALL = {"name": "search", "arguments": {"query": ["q"]}}
         ("/v1/tools/call", CALL | {"sources": []}, 422, None, "sources"),
         ("/v1/tools/call", CALL | {"sources": {"allowed": []}}, 422, None, "sources.allowed"),
         ("/v1/tools/call", CALL | {"sources": {"allow_domains": "a.b"}}, 422, None, "sources.allow_domains"),
-        ("/v1/tools/call", CALL | {"sources": {"languages": [" "]}}, 422, None, "sources.languages"),
-        ("/v1/tools/call", CALL | {"sources": {"deny_domains": ["a.b"] * 1001}}, 422, None, "sources.deny_domains"),
+        ("/v1/tools/call", CALL | {"sources": {"languages": [" "]}}, 422, None, "sources.languages.0"),
+        ("/v1/tools/call", CALL | {"sources": {"deny_domains": ["a.b"] * 201}}, 422, None, "sources.deny_domains"),
         ("/v1/tools/call", CALL | {"sources": {"published_after": "20260101"}}, 422, None, "sources.published_after"),
         ("/v1/tools/call", CALL | {"sources": {"published_before": 2026}}, 422, None, "sources.published_before"),
+        ("/v1/tools/call", CALL | {"sources": {"deny_domains": ["a b"]}}, 422, None, "sources.deny_domains.0"),
         (
             "/v1/tools/call",
             CALL | {"sources": {"max_pages_per_domain": 0}},
