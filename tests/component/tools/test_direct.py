@@ -102,6 +102,16 @@ async def test_rebinding_a_name_does_not_help(direct, stub, dns):
     assert len(stub.requests) == 1
 
 
+async def test_a_proxy_named_in_the_environment_is_not_used(direct, stub, other_stub, monkeypatch):
+    """It would resolve the name by itself, unchecked."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, other_stub.url)
+    other_stub.gives(lambda: web.Response(text="by the proxy"))
+    stub.gives(lambda: web.Response(text="from the site"))
+    assert (await fetch(direct, site(stub))).text == "from the site"
+    assert other_stub.requests == []
+
+
 async def test_a_name_with_one_inner_address_is_refused_whole(direct, stub, dns):
     dns.names["mixed.example.com"] = [["127.0.0.1", "127.0.0.2"]]
     with pytest.raises(RefusedTarget):
