@@ -1,7 +1,7 @@
 """What was read of a page for a goal, made or kept: by the digest of the page's text, so that the text need not move.
 
 Owns: the lookup of a whole reading. Refuses to know: how a page is read, where its text is. Above: `visit`. Below:
-`page_reading`, the cache. Only a reading that found something by the extractor is kept.
+`page_reading`, the cache. Only what the extractor read is kept.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class KeptReading:
         if known is not None:
             return known
         read = await self._reading.read(sourced.page, goal, ask=ask, fidelity=fidelity, deadline=deadline)
-        if read.keep and read.status == "found" and read.extracted is not None:
+        if read.keep and read.extracted is not None and read.cache != "coalesced":
             await self._cache.keep(self._lookup(sourced, goal, ask, fidelity), Produced(read), ask=ask)
         return read
 
@@ -79,6 +79,7 @@ class KeptReading:
 
 def _encoded(reading: Reading) -> dict[str, object]:
     return {
+        "status": reading.status,
         "note": list(reading.note),
         "extracted": reading.extracted,
         "usage": None if reading.usage is None else asdict(reading.usage),
@@ -87,11 +88,11 @@ def _encoded(reading: Reading) -> dict[str, object]:
 
 def _decoded(entry: Entry) -> Reading:
     value = entry.value
-    evidence, summary = value["note"]
-    if not (isinstance(evidence, str) and isinstance(summary, str)):
+    status, (evidence, summary) = value["status"], value["note"]
+    if not all(isinstance(text, str) for text in (status, evidence, summary)):
         raise ValueError("not the note of a reading")
     return Reading(
-        "found",
+        status,
         formatting.PageNote(evidence, summary),
         text_fields(value["extracted"]),
         None if value["usage"] is None else Usage(**value["usage"]),

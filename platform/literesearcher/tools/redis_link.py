@@ -1,13 +1,16 @@
 """The tools' way to Redis: short time limits, and no call that waits on a server that is known to be away.
 
-Owns: the connection, the limit of one operation, the pause after a failure. Refuses to know: what is stored. Above: the
-shared cache, the shared limits. Redis may be flushed or killed at any moment: whoever calls goes on without it.
+Owns: the connections, the limit of one operation, the pause after a failure. Refuses to know: what is stored. Above:
+the shared cache, the shared limits. Redis may be flushed or killed at any moment: whoever calls goes on without it.
+A burst of calls queues for few connections, and a loop that is late with its own work is not taken for a slow server:
+either would send hundreds of calls to paid providers that the cache could have answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
@@ -23,6 +26,11 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 1.0
 """After a failure nobody asks for so long: a server that is away must not cost every call its time limit."""
+CONNECTIONS = 32
+_LATE_SECONDS = 0.01
+_MOST_RESTARTS = 8
+"""A limit that comes up late by more than 10 ms finds a loop with a backlog, in which an answer may be waiting to be
+read: it starts again, so often at most."""
 
 
 class RedisAway(Exception):
@@ -30,16 +38,23 @@ class RedisAway(Exception):
 
 
 class RedisLink:
-    """One pooled connection a process; opened at the first operation."""
+    """One pool a process; opened at the first operation."""
 
     def __init__(
-        self, url: SecretStr, *, clock: Clock, metrics: ToolMetrics, timeout_seconds: float, connections: int = 128
+        self,
+        url: SecretStr,
+        *,
+        clock: Clock,
+        metrics: ToolMetrics,
+        timeout_seconds: float,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._url = url
         self._clock = clock
         self._metrics = metrics
         self._timeout = timeout_seconds
         self._connections = connections
+        self._turns = asyncio.Semaphore(connections)
         self._client: Redis | None = None
         self._away_until = 0.0
 
@@ -49,37 +64,45 @@ class RedisLink:
         An error that the server itself answers (memory is full, a key holds something else) costs this operation and
         no pause: the next one may well succeed.
         """
+        self._check()
+        from redis.exceptions import RedisError, ResponseError
+
+        async with self._turns:
+            self._check()  # whoever was ahead in the queue may have found the server away
+            try:
+                async with _limit(self._timeout):
+                    return await call(self._open())
+            except ResponseError:
+                self._metrics.cache_errors.labels(operation).inc()
+            except (RedisError, OSError, TimeoutError):
+                self._metrics.cache_errors.labels(operation).inc()
+                self._away_until = self._clock.monotonic() + PAUSE_SECONDS
+        # Raised out here so that nothing holds the client's own error, which may name the URL.
+        raise RedisAway
+
+    def _check(self) -> None:
         if self._clock.monotonic() < self._away_until:
             self._metrics.cache_errors.labels("paused").inc()
             raise RedisAway
-        from redis.exceptions import RedisError, ResponseError
-
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await call(self._open())
-        except ResponseError:
-            self._metrics.cache_errors.labels(operation).inc()
-        except (RedisError, OSError, TimeoutError):
-            self._metrics.cache_errors.labels(operation).inc()
-            self._away_until = self._clock.monotonic() + PAUSE_SECONDS
-        # Raised out here so that nothing holds the client's own error, which may name the URL.
-        raise RedisAway
 
     def _open(self) -> Redis:
         if self._client is None:
             try:
-                from redis.asyncio import BlockingConnectionPool, Redis
+                from redis.asyncio import ConnectionPool, Redis
                 from redis.asyncio.retry import Retry
                 from redis.backoff import NoBackoff
             except ImportError:
                 raise ConfigurationError(
                     "a shared cache needs the redis extra: pip install 'literesearcher[redis]'"
                 ) from None
-            options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": self._timeout}
-            pool = BlockingConnectionPool.from_url(
-                self._url.get_secret_value(), max_connections=self._connections, timeout=self._timeout, **options
-            )
-            self._client = Redis(connection_pool=pool)
+            # No time limits of the client's own beside the one here; the pool is as large as there are turns.
+            options: dict[str, Any] = {
+                "retry": Retry(NoBackoff(), 0),
+                "socket_connect_timeout": None,
+                "socket_timeout": None,
+                "max_connections": self._connections,
+            }
+            self._client = Redis(connection_pool=ConnectionPool.from_url(self._url.get_secret_value(), **options))
         return self._client
 
     async def aclose(self) -> None:
@@ -87,3 +110,28 @@ class RedisLink:
         if self._client is not None:
             client, self._client = self._client, None
             await client.aclose(close_connection_pool=True)
+
+
+@asynccontextmanager
+async def _limit(seconds: float) -> AsyncIterator[None]:
+    """`TimeoutError` after so long, not counting how late the loop itself is."""
+    loop = asyncio.get_running_loop()
+    restarts = _MOST_RESTARTS
+    handle: asyncio.TimerHandle
+
+    def up(due: float) -> None:
+        nonlocal restarts, handle
+        if loop.time() - due > _LATE_SECONDS and restarts:
+            restarts -= 1
+            again = loop.time() + seconds
+            handle = loop.call_at(again, up, again)
+        else:
+            limit.reschedule(loop.time())
+
+    due = loop.time() + seconds
+    handle = loop.call_at(due, up, due)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        handle.cancel()
