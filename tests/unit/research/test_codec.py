@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from literesearcher.errors import UnfoldableEvent
@@ -16,6 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @pytest.mark.parametrize("event_type", events.EVENT_TYPES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_round_trip(event_type: type, data: st.DataObject):
     def build(target: type) -> st.SearchStrategy[object]:

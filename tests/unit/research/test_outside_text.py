@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from literesearcher.research import memory
@@ -137,6 +137,7 @@ def test_the_published_rollouts_read_the_same(fidelity: Fidelity) -> None:
 PIECES = [*"<>/|\\ \n_", *NAMES, "im_end", "im_start", JOINER]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.characters())).map("".join))
 def test_any_text_keeps_its_look_and_spells_no_tag(text: str) -> None:
     safe = escaped(text)
