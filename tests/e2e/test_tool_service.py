@@ -243,7 +243,7 @@ async def test_a_call_from_the_terminal_says_where_it_came_from(program):
     assert found.code == 0, found.err
     assert "\n=======\nNo results found for 'zzzz qqqq'.\n" in found.out
     lines = found.err.splitlines()
-    assert lines[0].startswith("ok  merge sorted inputs: found (10), of local, ")
+    assert lines[0].startswith("ok  merge sorted inputs: found (10), local, ")
     assert lines[1].startswith("    local: ok, ")
     assert "zzzz qqqq: none (0)" in found.err
     assert lines[-1].startswith("all in ")

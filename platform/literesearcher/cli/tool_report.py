@@ -14,12 +14,6 @@ from literesearcher.research.tool_items import ToolItem, ToolTry
 from literesearcher.tools.port import ToolResult
 
 _TARGET_WIDTH = 90
-_CACHE = {
-    "hit": "from the cache",
-    "stale": "from the cache, while it is fetched anew",
-    "miss": "not in the cache",
-    "coalesced": "with another call's lookup",
-}
 
 
 def report(result: ToolResult, *, now: float) -> Iterator[str]:
@@ -39,8 +33,9 @@ def _item(item: ToolItem, now: float) -> str:
     if item.results is not None and item.ok:
         told[0] += f" ({len(item.results)})"
     if item.provider is not None:
-        told.append(f"of {item.provider}")
-    told.append(_CACHE.get(item.cache or "", "no cache was asked"))
+        told.append(item.provider)
+    if item.cache is not None:
+        told.append(f"cache {item.cache}")
     if item.cache in ("hit", "stale") and item.fetched_at is not None:
         told.append(f"fetched {duration(max(0.0, now - item.fetched_at))} ago")
     if item.usage is not None:
