@@ -16,6 +16,7 @@ from literesearcher.cli.terminal_text import one_line
 from literesearcher.jobs.live import Delta
 from literesearcher.jobs.model import Envelope
 from literesearcher.research import events as ev
+from literesearcher.research.state import estimated_tokens
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +48,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.tokens = 0
+        self._prompt = 0
         self.doing = "waiting for a worker"
 
     def count(self, event: ev.Event | None) -> None:
@@ -56,8 +58,11 @@ class Tally:
                 self.doing = "starting"
             case ev.TurnStarted():
                 self.doing = f"turn {event.turn}: the model writes"
+                self._prompt = event.prompt_tokens or 0
             case ev.TurnCompleted():
-                self.tokens += event.usage.prompt_tokens + event.usage.completion_tokens
+                told = event.usage.prompt_tokens + event.usage.completion_tokens
+                # As the job's own sums have it, where the server tells nothing.
+                self.tokens += told or self._prompt + estimated_tokens(event.text)
             case ev.ToolStarted():
                 self.doing = f"turn {event.turn}: {one_line(event.name, 20)}"
             case ev.JobEnded():
