@@ -7,6 +7,7 @@ import contextlib
 import logging
 import ssl
 import traceback
+import zlib
 
 import pytest
 from aiohttp import web
@@ -178,12 +179,17 @@ async def test_half_wrong_and_endless_answers(make, stub, name):
                 await response.write(b"x" * 1_000_000)
         return response
 
+    async def bomb(request):
+        body = zlib.compress(bytes(60_000_000), wbits=31)
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
     broken = {"provider_garbage", "provider_unreachable"}
     for handler, codes in (
         (half, broken),
         (cut_chunk, broken),
         (wrong_coding, broken),
         (endless, {"provider_too_large"}),
+        (bomb, {"provider_too_large"}),
     ):
         stub.handler = handler
         assert (await failure_of(make(name))).code in codes, handler.__name__

@@ -19,7 +19,7 @@ from literesearcher.tools.providers.declared import day
 from literesearcher.tools.providers.json_answer import garbage, json_object, objects, plain, refusal_object, text
 from literesearcher.tools.providers.locale_rule import from_china, one_language
 from literesearcher.tools.providers.port import SEARCHES, SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Refusal, Wire, key_refused, quota_spent
+from literesearcher.tools.providers.wire import MAX_JSON_BYTES, Refusal, Wire, key_refused, quota_spent
 
 TRY_SECONDS = 30.0
 RESULTS = 10
@@ -72,6 +72,7 @@ class BraveSearch:
             self._url.with_query(asked),
             headers={"X-Subscription-Token": self._key.get_secret_value(), "Accept": "application/json"},
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+            max_bytes=MAX_JSON_BYTES,
             judge=_judged,
         )
         return _read(answer.body)

@@ -19,7 +19,7 @@ from literesearcher.tools.providers.json_answer import json_object, objects, tex
 from literesearcher.tools.providers.locale_rule import from_china, one_language
 from literesearcher.tools.providers.narrowing import with_sites
 from literesearcher.tools.providers.port import SEARCHES, SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Judge, Refusal, Wire
+from literesearcher.tools.providers.wire import MAX_JSON_BYTES, Judge, Refusal, Wire
 
 TRY_SECONDS = 30.0
 RESULTS = 10
@@ -79,6 +79,7 @@ class SearxngSearch:
             self._url.with_query(fields),
             headers=headers,
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+            max_bytes=MAX_JSON_BYTES,
             judge=judge,
         )
         return answer.body

@@ -20,7 +20,7 @@ from literesearcher.tools.providers.json_answer import json_object, objects, tex
 from literesearcher.tools.providers.locale_rule import from_china
 from literesearcher.tools.providers.narrowing import with_sites
 from literesearcher.tools.providers.port import SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Refusal, Wire, quota_spent
+from literesearcher.tools.providers.wire import MAX_JSON_BYTES, Refusal, Wire, quota_spent
 
 CHINA = {"location": "China", "gl": "cn", "hl": "zh-cn"}
 UNITED_STATES = {"location": "United States", "gl": "us", "hl": "en"}
@@ -59,6 +59,7 @@ class SerperSearch:
             headers={"X-API-KEY": self._key.get_secret_value(), "Content-Type": "application/json"},
             body=orjson.dumps({"q": with_sites(query, sources)} | locale_of(query) | _dates(sources)),
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+            max_bytes=MAX_JSON_BYTES,
             judge=_judged,
         )
         return _read(answer.body)

@@ -18,7 +18,7 @@ from literesearcher.tools.providers.declared import day
 from literesearcher.tools.providers.json_answer import json_object, objects, text
 from literesearcher.tools.providers.locale_rule import from_china
 from literesearcher.tools.providers.port import SEARCHES, SearchAnswer, SearchResult
-from literesearcher.tools.providers.wire import Refusal, Wire, quota_spent
+from literesearcher.tools.providers.wire import MAX_JSON_BYTES, Refusal, Wire, quota_spent
 
 TRY_SECONDS = 30.0
 RESULTS = 10
@@ -59,6 +59,7 @@ class TavilySearch:
             headers={"Authorization": f"Bearer {self._key.get_secret_value()}", "Content-Type": "application/json"},
             body=orjson.dumps(asked | _narrowed(sources)),
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
+            max_bytes=MAX_JSON_BYTES,
             judge=_judged,
         )
         return _read(answer.body)

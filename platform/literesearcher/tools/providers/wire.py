@@ -22,6 +22,8 @@ from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import retry_after_seconds
 
 MAX_BYTES = 20_000_000
+MAX_JSON_BYTES = 4_000_000
+"""Of a list of results, which is read on the event loop; ten with long extracts are a hundredth of it."""
 MAX_REFUSAL_BYTES = 16_384
 REFUSAL_SECONDS = 5.0
 """How much of a refusal is read, and for how long, to learn what it is about."""
