@@ -22,6 +22,7 @@ _INLINE_BYTES: dict[Form, int] = {"plain": 65_536, "data": 16_384}
 _THREAD_BYTES = 1_000_000
 """A body up to this size is converted in a thread. The parts of that which let no other thread run take milliseconds;
 ten times the size is ten times that."""
+_THREADS = 2
 _PLAIN = ("application/json", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
@@ -34,6 +35,7 @@ class PageReader:
         self._seconds = seconds
         self._workshop = workshop
         self._threads: ThreadPoolExecutor | None = None
+        self._turns = asyncio.Semaphore(_THREADS)
 
     async def read(self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None) -> Converted:
         """`BoundaryError` `page_unreadable` for a kind that holds no text, or a document that cannot be read."""
@@ -54,12 +56,13 @@ class PageReader:
 
     async def _in_thread(self, work: Callable[[], Converted]) -> Converted:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="page-text")
-        try:
-            async with asyncio.timeout(2 * self._seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except TimeoutError:
-            raise BoundaryError("the page took too long to read", code="page_unreadable") from None
+            self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="page-text")
+        async with self._turns:  # the time limit is of the work, not of the wait behind a thousand others
+            try:
+                async with asyncio.timeout(2 * self._seconds):
+                    return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except TimeoutError:
+                raise BoundaryError("the page took too long to read", code="page_unreadable") from None
 
     async def aclose(self) -> None:
         """Let the threads go and end the processes. Safe to call twice."""

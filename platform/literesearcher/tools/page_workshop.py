@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from typing import Any
@@ -33,7 +34,7 @@ class Workshop:
         workers: int = WORKERS,
         seconds: float = 40.0,
         memory_bytes: int = MEMORY_BYTES,
-        command: tuple[str, ...] = (sys.executable, "-m", "literesearcher.reading.conversion_worker"),
+        command: tuple[str, ...] = (sys.executable, "-P", "-m", "literesearcher.reading.conversion_worker"),
     ) -> None:
         """`seconds`: of one conversion; a page waits as long again for its turn."""
         self._seconds = seconds
@@ -45,6 +46,8 @@ class Workshop:
 
     async def convert(self, body: bytes, **options: Any) -> Converted:
         """As `reading.conversion.converted`; `page_unreadable` also for a page that broke its worker."""
+        if self._closed:
+            raise BoundaryError("the page readers are closed", code="page_unreadable")
         try:
             async with asyncio.timeout(self._seconds):
                 await self._turns.acquire()
@@ -81,7 +84,13 @@ class Workshop:
                 return worker
             self._all.discard(worker)
         worker = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_STREAM_BYTES
+            *self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            limit=_STREAM_BYTES,
+            # It reads what strangers wrote, so nothing of the settings and their secrets goes with it.
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},
         )
         self._all.add(worker)
         return worker

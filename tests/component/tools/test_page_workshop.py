@@ -141,6 +141,22 @@ async def test_pages_that_wait_too_long_for_their_turn_may_come_again(make):
     assert any(result.transient for result in results)
 
 
+async def test_a_worker_knows_no_secret_and_runs_nothing_of_the_folder_it_starts_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("LITERESEARCHER_SERPER__API_KEY", "planted")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "literesearcher.py").write_text("raise SystemExit(9)")
+    workshop = Workshop()
+    try:
+        assert (await workshop.convert(b"fine", form="plain")).text == "fine"
+        (worker,) = workshop._all
+        with open(f"/proc/{worker.pid}/environ", "rb") as environment:
+            assert b"planted" not in environment.read()
+    finally:
+        await workshop.aclose()
+    with pytest.raises(BoundaryError):
+        await workshop.convert(b"after the end", form="plain")
+
+
 async def test_a_program_that_cannot_be_started_is_a_page_that_cannot_be_read():
     workshop = Workshop(command=("/nonexistent/python",))
     with pytest.raises(BoundaryError):
