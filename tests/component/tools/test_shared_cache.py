@@ -67,7 +67,17 @@ class Proxy:
 
 
 @pytest.fixture
-async def make(stub, other_stub, guard, redis_url):
+async def own_redis(redis_url):
+    """A database that nobody else uses, empty: limits of providers live there too, and a pause outlives its test."""
+    url = f"{redis_url.rpartition('/')[0]}/7"
+    client = redis.asyncio.from_url(url)
+    await client.flushdb()
+    yield url
+    await client.aclose()
+
+
+@pytest.fixture
+async def make(stub, other_stub, guard, own_redis):
     """Serper is `stub`, Jina is `other_stub`, each at an address of this test's own, so that no key is another's."""
     own = uuid.uuid4().hex
     made = []
@@ -75,7 +85,7 @@ async def make(stub, other_stub, guard, redis_url):
     def build(**tools) -> Proxy:
         settings = Settings.model_validate(
             {
-                "tools": {"search": ["serper"], "pages": ["jina"], "redis_url": redis_url, "redis_timeout_seconds": 10}
+                "tools": {"search": ["serper"], "pages": ["jina"], "redis_url": own_redis, "redis_timeout_seconds": 10}
                 | tools,
                 "serper": {"api_key": "k", "base_url": f"{stub.url}/{own}", "cost_usd": 0.25},
                 "jina": {"base_url": f"{other_stub.url}/{own}", "cost_usd": 0.5, "self_hosted": False},
@@ -90,20 +100,15 @@ async def make(stub, other_stub, guard, redis_url):
 
 
 @pytest.fixture
-async def keys(redis_url):
+async def keys(own_redis):
     """Names of all kept keys."""
-    client = redis.asyncio.from_url(redis_url)
+    client = redis.asyncio.from_url(own_redis)
 
     async def names():
         return {key.decode() async for key in client.scan_iter(f"{PREFIX}*", count=1000)}
 
-    before = await names()
-
-    async def new():
-        return await names() - before
-
-    new.client = client
-    yield new
+    names.client = client
+    yield names
     await client.aclose()
 
 
@@ -305,6 +310,25 @@ async def test_an_empty_search_is_not_asked_for_again_but_a_failed_one_is(make, 
         # What refused a key or had no credit is left alone for a while; a proxy of its own asks at once.
         proxy = make()
     assert (await proxy.search("q")).ok
+
+
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (410, 1), (403, 3), (500, 3)])
+async def test_a_page_that_is_not_there_is_not_asked_for_again_but_one_that_failed_is(make, stub, status, requests):
+    stub.gives(lambda: web.Response(status=status, text="no"))
+    url = f"http://site.example.com:{stub.server.port}/{uuid.uuid4().hex}"
+    items = [await make(pages=["direct"]).visit(url, tenant_id="t") for _ in range(3)]
+    assert len({item.text for item in items}) == 1
+    assert "The provided webpage content could not be accessed." in items[0].text
+    if requests == 1:
+        assert [(item.status, item.cache) for item in items] == [
+            ("missing", "miss"),
+            ("missing", "hit"),
+            ("missing", "hit"),
+        ]
+        assert [len(item.tried) for item in items] == [1, 0, 0]
+    else:
+        assert [(item.status, item.cache) for item in items] == [("unreachable", None)] * 3
+    assert len(stub.requests) >= requests
 
 
 async def test_a_failed_extraction_is_not_kept(make, other_stub):

@@ -147,7 +147,7 @@ async def test_an_app_without_text_goes_on_to_the_provider_that_renders(make, st
         (503, CHALLENGE, None, "page_challenge"),
         (429, "<title>x</title>slow down", {"cf-mitigated": "challenge"}, "page_challenge"),
         (403, "<title>Forbidden</title><p>You may not read this directory listing.</p>", None, "page_status"),
-        (404, CHALLENGE, None, "page_status"),
+        (404, CHALLENGE, None, "page_missing"),
         (403, ARTICLE, None, "page_status"),
     ],
 )

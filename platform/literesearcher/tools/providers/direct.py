@@ -27,6 +27,7 @@ TRY_SECONDS = 30.0
 MAX_HOPS = 5
 MAX_BYTES = 10_000_000
 """Of the decompressed body; text beyond it is cut (95,000 tokens are far less), a cut PDF cannot be read."""
+_MISSING = (404, 410)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHALLENGES = (401, 403, 405, 429, 503)
 """Statuses with which sites answer a visitor that they want to check."""
@@ -79,7 +80,7 @@ class DirectPages:
                             raise BoundaryError("the site asks for proof of a human visitor", code="page_challenge")
                         raise BoundaryError(
                             f"the site answered {response.status}",
-                            code="page_status",
+                            code="page_missing" if response.status in _MISSING else "page_status",
                             transient=response.status >= 500,
                             retry_after=_retry_after(response),
                         )
