@@ -103,7 +103,8 @@ def new_job(
         deadline_at=now.timestamp() + limits.timeout_seconds,
         prompt_digests=prompts.digests,
         messages=messages,
-        tools=tool_options(spec.tools, fidelity=fidelity),
+        # What training read was as published; nothing may improve on it.
+        tools=tool_options(spec.tools, fidelity="published" if profile == "training" else fidelity),
     )
     return NewJob(
         tenant_id=tenant_id,

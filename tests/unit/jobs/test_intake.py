@@ -48,6 +48,7 @@ def test_the_training_profile() -> None:
     chosen = JobSpec(input="q", profile="training", limits={"max_turns": 3}, sampling={"temperature": 1.0})
     assert take(chosen).created.limits.max_turns == 3
     assert take(chosen).created.sampling.temperature == 1.0
+    assert created.tools.fidelity == "published", "nothing is better than what training read"
 
 
 def test_the_operators_settings_are_defaults() -> None:
