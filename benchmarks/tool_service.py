@@ -19,9 +19,9 @@ from literesearcher.gateway.serving import serve
 from literesearcher.settings.load import load_settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import EngineExtractor
-from literesearcher.tools.guard import Guard
-from literesearcher.tools.server import create_app
+from literesearcher.tools.pages.extraction import EngineExtractor
+from literesearcher.tools.perimeter.guard import Guard
+from literesearcher.tools.service.app import create_app
 
 
 async def here(host: str) -> Sequence[str]:

@@ -20,11 +20,11 @@ from literesearcher.testing.contracts.tools import WORLD, ToolsContract, called
 from literesearcher.testing.scripted_tools import ScriptedTools
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
-from literesearcher.tools.http_client import HttpTools
+from literesearcher.tools.pages.extraction import PAGE_TOKENS, Extraction
 from literesearcher.tools.port import Ask, ToolRequest, Tools
 from literesearcher.tools.proxy import ToolProxy
-from literesearcher.tools.server import create_app
+from literesearcher.tools.service.app import create_app
+from literesearcher.tools.service.http_client import HttpTools
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.cache.claim import LOCK_SECONDS
 from literesearcher.tools.cache.shared import PREFIX
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask, ToolRequest
 
 PATIENCE_SECONDS = 60.0
@@ -32,7 +32,7 @@ import asyncio, json, sys
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask, ToolRequest
 
 async def main():

@@ -24,7 +24,7 @@ from literesearcher.testing.replay.rollouts import Case, load
 from literesearcher.testing.replay.server import ReplayServer
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import Completion, EngineExtractor
+from literesearcher.tools.pages.extraction import Completion, EngineExtractor
 from literesearcher.tools.port import Ask, ToolRequest, Tools
 
 

@@ -1,6 +1,6 @@
 """The tool proxy as a program: served over HTTP, or asked once.
 
-Owns: opening it and what is said at the start. Refuses to know: routes (`tools.server`), sockets, signals.
+Owns: opening it and what is said at the start. Refuses to know: routes (`tools.service.app`), sockets, signals.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from literesearcher.telemetry.exposition import process_registry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult, Tools
-from literesearcher.tools.server import create_app
-from literesearcher.tools.server_access import require_token_beyond_loopback
+from literesearcher.tools.service.access import require_token_beyond_loopback
+from literesearcher.tools.service.app import create_app
 
 DRAIN_SECONDS = 30.0
 """What runs when the proxy is told to stop may end; what does not is tried again by its caller."""

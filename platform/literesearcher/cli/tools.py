@@ -92,7 +92,7 @@ def _call(name: str, arguments: dict[str, Any], wishes: dict[str, Any]) -> int:
     from literesearcher.cli.session import TENANT, log_to_stderr, read_settings, run_async
     from literesearcher.cli.tool_report import report
     from literesearcher.tools.arguments import UnusableArguments, usable
-    from literesearcher.tools.wire_form import decode_ask
+    from literesearcher.tools.service.wire_form import decode_ask
 
     try:
         arguments = usable(name, arguments)

@@ -21,10 +21,10 @@ from literesearcher.settings.model import Settings
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import Completion, EngineExtractor, Extractor
-from literesearcher.tools.http_client import HttpTools
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.extraction import Completion, EngineExtractor, Extractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Tools
+from literesearcher.tools.service.http_client import HttpTools
 
 DESCRIBE_SECONDS = 5.0
 """How long the start waits for the model server to say what it is; a server that is still loading may come later."""

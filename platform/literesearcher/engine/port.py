@@ -1,6 +1,6 @@
 """The port to a model: what the orchestrator and the page extractor need of an engine, in one generation at a time.
 
-Refuses to know: jobs, journals, tools. Above: the orchestrator and `tools.extraction` (handed in by the wiring).
+Refuses to know: jobs, journals, tools. Above: the orchestrator and `tools.pages.extraction` (handed in by the wiring).
 Below: one client or runtime a backend (`openai`, `extractive`), and `testing.ScriptedEngine` as in-memory twin.
 """
 

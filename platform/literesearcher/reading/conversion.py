@@ -1,7 +1,7 @@
 """A body to the text of a page, whatever form it has: one function, run in a thread or in a worker process.
 
 Owns: what is kept of a long page. Refuses to know: fetching, threads, processes. Neighbours: the forms (`html_text`,
-`pdf_text`, `data_text`), `charset`, `page_kinds`, `page_facts`. Above: `conversion_worker`, `tools.page_text`.
+`pdf_text`, `data_text`), `charset`, `page_kinds`, `page_facts`. Above: `conversion_worker`, `tools.pages.text`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Form = Literal["html", "pdf", "plain", "data"]
 """`data`: text in UTF-8 that is JSON or XML, to be laid out for a reader."""
 
 MAX_TEXT_CHARACTERS = 3_000_000
-"""Of a page's text, so much is kept: more than is ever read of one (`tools.page_chunks`)."""
+"""Of a page's text, so much is kept: more than is ever read of one (`tools.pages.chunks`)."""
 MAX_HTML_CHARACTERS = 10_000_000
 MAX_PDF_PAGES = 2_000
 

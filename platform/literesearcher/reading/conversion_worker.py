@@ -1,7 +1,7 @@
 """A process that converts pages, one after the other, so that what a page does to its reader it does to no other.
 
 Owns: the frames on standard input and output, the limit on its memory. Refuses to know: who asks, how long it may take
-(the one who asks ends it). Above: `tools.page_workshop`, which starts it as `python -m`.
+(the one who asks ends it). Above: `tools.pages.workshop`, which starts it as `python -m`.
 
 A frame is two lengths (4 bytes each, big endian), a JSON object of the first, bytes of the second. In: the options of
 `conversion.converted` and the body. Out: the facts and the text in UTF-8; or `error` in the object, with the text that

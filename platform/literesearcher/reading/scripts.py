@@ -1,7 +1,7 @@
 """In which scripts a text is written. Pure, and counted on a sample: a page's script shows within its first letters.
 
-Refuses to know: languages' names, policies. Above: `tools.source_languages` (a page's language), `tools.domains`
-(labels that mix scripts).
+Refuses to know: languages' names, policies. Above: `tools.sources.languages` (a page's language),
+`tools.sources.domains` (labels that mix scripts).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a job asks of its tools: which sources it trusts, how it uses the cache, how faithful the texts are.
 
-Owns: plain values, fixed at a job's creation. Refuses to know: who enforces them (`tools.source_rules`), what text may
+Owns: plain values, fixed at a job's creation. Refuses to know: who enforces them (`tools.sources.rules`), what text may
 be let in (`jobs.intake`).
 """
 

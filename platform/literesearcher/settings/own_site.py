@@ -2,7 +2,7 @@
 
 Owns: the rules by which every HTTP border here keeps pages in somebody's browser away; pure functions of header values.
 Refuses to know: HTTP libraries, keys, what a refusal looks like. Above: `gateway.border`, `gateway.auth`,
-`tools.server_access`.
+`tools.service.access`.
 """
 
 from __future__ import annotations

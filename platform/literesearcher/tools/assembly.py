@@ -14,18 +14,18 @@ from literesearcher.tools.cache.lifetimes import Lifetimes
 from literesearcher.tools.cache.memory import MemoryKept
 from literesearcher.tools.cache.results import ResultCache
 from literesearcher.tools.cache.shared import RedisKept
-from literesearcher.tools.extraction import Extractor
-from literesearcher.tools.fetch_chain import FetchChain
 from literesearcher.tools.governor import Governor, Rules
-from literesearcher.tools.guard import Guard
-from literesearcher.tools.intranet import Intranet
-from literesearcher.tools.kept_extraction import KeptExtractor
-from literesearcher.tools.kept_reading import KeptReading
 from literesearcher.tools.limits.lanes import Limit
-from literesearcher.tools.page_cut import CountTokens
-from literesearcher.tools.page_reading import PageReading
-from literesearcher.tools.page_shaping import PageShaping
-from literesearcher.tools.page_source import PageSource
+from literesearcher.tools.pages.cut import CountTokens
+from literesearcher.tools.pages.extraction import Extractor
+from literesearcher.tools.pages.fetch_chain import FetchChain
+from literesearcher.tools.pages.kept_extraction import KeptExtractor
+from literesearcher.tools.pages.kept_reading import KeptReading
+from literesearcher.tools.pages.reading import PageReading
+from literesearcher.tools.pages.shaping import PageShaping
+from literesearcher.tools.pages.source import PageSource
+from literesearcher.tools.perimeter.guard import Guard
+from literesearcher.tools.perimeter.intranet import Intranet
 from literesearcher.tools.provider_choice import ProviderChoice
 from literesearcher.tools.providers.local import Library
 from literesearcher.tools.proxy import ToolProxy
@@ -64,10 +64,9 @@ def assemble(
         governor=governor,
         metrics=metrics,
         shaping=PageShaping(parts.reader),
-        fidelity=settings.tools.fidelity,
     )
     return ToolProxy(
-        search=SearchTool(searches, cache=cache, clock=clock, governor=governor, fidelity=settings.tools.fidelity),
+        search=SearchTool(searches, cache=cache, clock=clock, governor=governor),
         visit=VisitTool(
             # A tenant with a way into the perimeter may reach it by any URL, redirects included.
             PageSource(chain, cache=cache, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)),
@@ -79,11 +78,11 @@ def assemble(
                 cache=cache,
             ),
             clock=clock,
-            fidelity=settings.tools.fidelity,
         ),
         cache=cache,
         clock=clock,
         metrics=metrics,
+        fidelity=settings.tools.fidelity,
         prices={
             "search": sum(governor.price(provider.id) for provider in searches),
             "visit": sum(governor.price(provider.id) for provider in pages),

@@ -1,7 +1,7 @@
 """Every request to a provider goes through here: may it go out now, how often is it tried, what did it cost.
 
 Owns: each provider's gate, tries, the price list and the tally. Refuses to know: what is asked, texts, caches, how
-limits work (`tools.limits`). Above: `tools.search`, `tools.fetch_chain`. Below: `limits.errand`, one provider.
+limits work (`tools.limits`). Above: `tools.search`, `tools.pages.fetch_chain`. Below: `limits.errand`, one provider.
 """
 
 from __future__ import annotations

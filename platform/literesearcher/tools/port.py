@@ -26,7 +26,7 @@ class Ask:
     cache: CacheMode = "default"
     sources: SourcePolicy = ANY_SOURCE
     fidelity: Fidelity | None = None
-    """None: as the proxy is set."""
+    """None: as the proxy is set; it settles this before it hands the ask on."""
     pages_read: dict[str, int] = field(default_factory=dict)
     """Pages that the job has read, by registrable name; for `sources.max_pages_per_domain`."""
 

@@ -1,7 +1,7 @@
 """Every provider by name, made from its section of the settings: the one place that knows them all.
 
 Owns: the wire, the page reader and the guard that the providers share, and what a provider cannot do without. Refuses
-to know: order and fall-back (`search`, `fetch_chain`). Above: `assembly`.
+to know: order and fall-back (`search`, `pages.fetch_chain`). Above: `assembly`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from literesearcher.errors import ConfigurationError
 from literesearcher.settings.model import Settings
 from literesearcher.settings.provider_sections import ProviderSection, ReaderSection
 from literesearcher.timing.clock import Clock
-from literesearcher.tools.guard import Guard
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.brave import BraveSearch
 from literesearcher.tools.providers.direct import DirectPages
 from literesearcher.tools.providers.firecrawl import FirecrawlPages

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolItem
 from literesearcher.research.messages import Profile
-from literesearcher.research.tool_options import ANY_SOURCE, Fidelity
+from literesearcher.research.tool_options import ANY_SOURCE
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
 from literesearcher.tools.cache.entry import Entry
@@ -27,10 +27,12 @@ from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import SearchAnswer, SearchProvider, SearchResult
-from literesearcher.tools.source_rules import SourceRules, left_out_line
+from literesearcher.tools.sources.rules import SourceRules, left_out_line
 
 PROVIDER_SECONDS = 180.0
 """One provider with all its tries; the call's own deadline holds beside it, for each caller of a shared lookup."""
+FALLBACK_SECONDS = 45.0
+"""The same where another provider comes after it: a pause or a stall of one must not use up the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,7 @@ class SearchTool:
         cache: ResultCache,
         clock: Clock,
         governor: Governor,
-        fidelity: Fidelity = "improved",
     ) -> None:
-        self._fidelity = fidelity
         self._providers = tuple(providers)
         self._cache = cache
         self._clock = clock
@@ -94,15 +94,16 @@ class SearchTool:
 
     async def _ask(self, provider: SearchProvider, query: str, ask: Ask, tally: Tally) -> Found[SearchAnswer]:
         # As published the engine is asked for everything; what the policy refuses is left out of its answer.
-        published = (ask.fidelity or self._fidelity) == "published"
-        sources = ANY_SOURCE if published else ask.sources
+        sources = ANY_SOURCE if ask.fidelity == "published" else ask.sources
+
+        longest = PROVIDER_SECONDS if provider is self._providers[-1] else FALLBACK_SECONDS
 
         async def once(seconds: float) -> SearchAnswer:
             return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=sources)
 
         async def produce(tally: Tally) -> Produced[SearchAnswer]:
             answer = await self._governor.call(
-                provider, once, tenant_id=ask.tenant_id, timeout_seconds=PROVIDER_SECONDS, tally=tally
+                provider, once, tenant_id=ask.tenant_id, timeout_seconds=longest, tally=tally
             )
             return Produced(
                 answer,

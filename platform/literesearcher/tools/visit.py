@@ -1,7 +1,7 @@
 """The visit tool: each page fetched and read for the goal, all pages at once, order kept.
 
 Owns: the steps of one page, what becomes of each failure, where the job's source policy is asked. Refuses to know: how
-a page is fetched, kept or read. Above: `tools.proxy`. Below: `source_rules`, `page_source`, `page_reading`.
+a page is fetched, kept or read. Above: `tools.proxy`. Below: `sources.rules`, `pages.source`, `pages.reading`.
 """
 
 from __future__ import annotations
@@ -12,27 +12,26 @@ from dataclasses import replace
 
 from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolItem
-from literesearcher.research.tool_options import Fidelity
 from literesearcher.timing.clock import Clock
-from literesearcher.tools import formatting, source_rules
+from literesearcher.tools import formatting
 from literesearcher.tools.cache.lookup import NotKept, dearest
 from literesearcher.tools.gathering import gathered
 from literesearcher.tools.governor import Tally
-from literesearcher.tools.guard import RefusedTarget
-from literesearcher.tools.kept_reading import KeptReading
-from literesearcher.tools.page_source import FETCH_SECONDS, PageMissing, PageSource
+from literesearcher.tools.pages.kept_reading import KeptReading
+from literesearcher.tools.pages.source import FETCH_SECONDS, PageMissing, PageSource
+from literesearcher.tools.perimeter.guard import RefusedTarget
 from literesearcher.tools.port import Ask
-from literesearcher.tools.source_rules import Reason, SourceRules
+from literesearcher.tools.sources import rules as source_rules
+from literesearcher.tools.sources.rules import Reason, SourceRules
 
 
 class VisitTool:
     """Carries out the pages of one call."""
 
-    def __init__(self, source: PageSource, reading: KeptReading, *, clock: Clock, fidelity: Fidelity) -> None:
+    def __init__(self, source: PageSource, reading: KeptReading, *, clock: Clock) -> None:
         self._source = source
         self._reading = reading
         self._clock = clock
-        self._fidelity = fidelity
 
     async def run(self, urls: Sequence[str], goal: str, *, ask: Ask) -> tuple[str, list[ToolItem]]:
         """The text of the whole call, and its items in the order asked."""
@@ -58,7 +57,7 @@ class VisitTool:
         )
 
     async def _page(self, url: str, goal: str, ask: Ask, rules: SourceRules, deadline: float, tally: Tally) -> ToolItem:
-        fidelity = ask.fidelity or self._fidelity
+        fidelity = ask.fidelity or "improved"
         try:
             async with asyncio.timeout(min(FETCH_SECONDS, deadline - self._clock.monotonic())):
                 # A policy on languages looks at the text itself, so the page is not left where it is kept.

@@ -20,7 +20,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools import port as tools_port
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import ToolRequest
 
 Ask = Callable[..., Awaitable[tuple[JobEnded, list[str]]]]

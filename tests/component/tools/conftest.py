@@ -16,10 +16,10 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from literesearcher.timing.clock import SystemClock
-from literesearcher.tools.addresses import Address, is_public
-from literesearcher.tools.guard import Guard
+from literesearcher.tools.perimeter.addresses import Address, is_public
+from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.wire import Wire
-from literesearcher.tools.server import create_app
+from literesearcher.tools.service.app import create_app
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

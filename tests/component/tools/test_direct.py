@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.providers.direct import DirectPages
 
 

@@ -17,7 +17,7 @@ import pytest
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult
 from literesearcher.tools.proxy import ToolProxy
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import RefusedTarget
+from literesearcher.tools.perimeter.guard import RefusedTarget
 from literesearcher.tools.providers.firecrawl import FirecrawlPages
 
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.providers.direct import DirectPages
 
 

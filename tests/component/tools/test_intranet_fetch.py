@@ -10,10 +10,10 @@ from literesearcher.research.messages import Usage
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import Extraction
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.intranet import Intranet
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.extraction import Extraction
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
+from literesearcher.tools.perimeter.intranet import Intranet
 from literesearcher.tools.port import Ask, ToolRequest
 from literesearcher.tools.providers.direct import DirectPages
 

@@ -12,8 +12,8 @@ import pytest
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.conversion import MAX_TEXT_CHARACTERS, converted
 from literesearcher.reading.html_text import html_to_text
-from literesearcher.tools.page_text import PageReader
-from literesearcher.tools.page_workshop import Workshop
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.pages.workshop import Workshop
 
 PARAGRAPH = "<h2>Part {0}</h2><p>Words of <b>the page</b>, see <a href='/x?y={0}'>link {0}</a>, café.</p>"
 UNRULY = """

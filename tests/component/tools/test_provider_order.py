@@ -10,7 +10,7 @@ from literesearcher.research.tool_options import SourcePolicy
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask, ToolRequest
 
 FAILED = "Google search timeout for query: 'wombats'"
@@ -35,6 +35,7 @@ class World:
         self.spent: set[str] = set()
         self.nothing: set[str] = set()
         self.down: set[str] = set()
+        self.busy: set[str] = set()
 
     def base(self, name: str) -> str:
         return f"{self.url}/{name}"
@@ -44,6 +45,8 @@ class World:
         self.asked.append(name)
         if name in self.down:
             return web.Response(status=404)
+        if name in self.busy:
+            return web.Response(status=429, headers={"Retry-After": "50"})
         if name in self.spent:
             status, body = REFUSALS[name]
             return web.json_response(body, status=status)
@@ -212,3 +215,12 @@ async def test_a_provider_that_lacks_something_must_not_start(tools, sections, n
     with pytest.raises(ConfigurationError) as caught:
         assemble(settings, extractor=PassageExtractor(), clock=SystemClock())
     assert named in caught.value.message
+
+
+async def test_a_busy_engine_is_not_waited_for_where_another_can_answer(make, world):
+    world.busy = {"serper"}
+    proxy = make(search=("serper", "brave"))
+    for _ in range(2):
+        item = await search(proxy, cache="bypass")
+        assert (item.ok, item.provider) == (True, "brave")
+    assert world.asked.count("serper") == 1, "and its Retry-After is obeyed by the next call too"

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from literesearcher.errors import BoundaryError
 from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.tools.guard import RefusedTarget
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import RefusedTarget
 from literesearcher.tools.providers.brave import BraveSearch
 from literesearcher.tools.providers.firecrawl import FirecrawlPages
 from literesearcher.tools.providers.jina import JinaPages

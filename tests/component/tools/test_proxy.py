@@ -15,7 +15,7 @@ from literesearcher.research.messages import Usage
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
+from literesearcher.tools.pages.extraction import PAGE_TOKENS, Extraction
 from literesearcher.tools.port import Ask, ToolRequest
 
 PAGE = "Title: The page\n\n" + "Words of a page. " * 60
@@ -245,6 +245,8 @@ async def test_an_extraction_that_fails_reads_as_published_and_is_tried_again_ne
         )
         assert (result.items[0].status, result.items[0].usage) == ("extraction_failed", Usage(100, 10))
     assert len(extractor.calls) == 2
+    training = await visit(tools, "https://a.example.com/", fidelity="improved", profile="training")
+    assert "Failed to extract" in training.text, "training read no improvement, whatever the call asks for"
 
 
 async def test_an_extraction_that_fails_is_scored_by_words_in_improved_and_tried_again_next_time(

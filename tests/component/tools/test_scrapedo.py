@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.providers.scrapedo import ScrapedoPages
 
 SECRET = "q7Zk+w9/=%&?key"

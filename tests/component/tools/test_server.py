@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from literesearcher.errors import BoundaryError, ConfigurationError
 from literesearcher.settings.sections import ToolsSection
 from literesearcher.testing.scripted_tools import ScriptedTools, ToolStep, World
-from literesearcher.tools.http_client import HttpTools
 from literesearcher.tools.port import ToolRequest, ToolResult
 from literesearcher.tools.providers.port import SearchResult
-from literesearcher.tools.server_access import require_token_beyond_loopback
+from literesearcher.tools.service.access import require_token_beyond_loopback
+from literesearcher.tools.service.http_client import HttpTools
 
 TOKEN = "z8Yservice"
 WORLD = World(

@@ -8,7 +8,7 @@ from literesearcher.errors import BoundaryError
 from literesearcher.testing.scripted_tools import ScriptedTools, World
 from literesearcher.tools.port import ToolRequest, ToolResult
 from literesearcher.tools.providers.port import SearchResult
-from literesearcher.tools.server_batch import AT_ONCE, MAX_CALLS
+from literesearcher.tools.service.batch import AT_ONCE, MAX_CALLS
 
 WORLD = World(
     searches={f"q{n}": [SearchResult(f"T{n}", f"https://t{n}.example/", "S")] for n in range(MAX_CALLS)},

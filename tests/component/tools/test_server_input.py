@@ -13,12 +13,12 @@ from literesearcher.settings.model import Settings
 from literesearcher.testing.scripted_tools import ScriptedTools, World
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.http_client import HttpTools
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask, ToolRequest
 from literesearcher.tools.providers.port import SearchResult
-from literesearcher.tools.server_bodies import MAX_BODY_BYTES, read_object
-from literesearcher.tools.server_problems import problem_of
+from literesearcher.tools.service.bodies import MAX_BODY_BYTES, read_object
+from literesearcher.tools.service.http_client import HttpTools
+from literesearcher.tools.service.problems import problem_of
 
 WORLD = World(
     searches={"q": [SearchResult("T", "https://t.example/", "S")]},

@@ -18,7 +18,7 @@ from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
 from literesearcher.tools.cache.shared import PREFIX
-from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
+from literesearcher.tools.pages.extraction import PAGE_TOKENS, Extraction
 from literesearcher.tools.port import Ask, ToolRequest
 
 PAGE = "Title: The page\n\n" + "Words of a page. " * 600

@@ -13,7 +13,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.extraction import Extraction
+from literesearcher.tools.pages.extraction import Extraction
 from literesearcher.tools.port import Ask, ToolRequest
 
 WORDS = "Words of a page about lakes. " * 40

@@ -10,8 +10,8 @@ from literesearcher.settings.model import Settings
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.assembly import assemble
-from literesearcher.tools.page_text import PageReader
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.port import Ask, ToolRequest
 from literesearcher.tools.providers.direct import DirectPages
 

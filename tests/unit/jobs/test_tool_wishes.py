@@ -16,7 +16,7 @@ from literesearcher.research.events import JobCreated
 from literesearcher.research.prompts import Prompts
 from literesearcher.research.tool_options import SourcePolicy, ToolOptions
 from literesearcher.settings.sections import ResearchSection
-from literesearcher.tools.domains import host_name
+from literesearcher.tools.sources.domains import host_name
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 

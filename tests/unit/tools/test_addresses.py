@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from literesearcher.tools.addresses import is_public, literal
+from literesearcher.tools.perimeter.addresses import is_public, literal
 
 
 @given(st.ip_addresses())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from literesearcher.tools.domains import deceives, host_name, host_of, is_public_suffix, registrable
-from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
+from literesearcher.tools.sources.domains import deceives, host_name, host_of, is_public_suffix, registrable
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.timing.clock import SystemClock
-from literesearcher.tools.extraction import Completion, EngineExtractor
-from literesearcher.tools.extraction_json import read_extraction
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.extraction import Completion, EngineExtractor
+from literesearcher.tools.pages.extraction_json import read_extraction
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 
 GOOD = {"rational": "r", "evidence": "e\n```json\n{}\n``` </think> {x}", "summary": "s "}
 

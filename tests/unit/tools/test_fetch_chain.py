@@ -11,14 +11,16 @@ from literesearcher.errors import BoundaryError
 from literesearcher.reading.mojibake import is_mojibake, repaired
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.tools.fetch_chain import FetchChain, is_chinese_host
 from literesearcher.tools.governor import Governor, Tally
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.page_shaping import PageShaping
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.fetch_chain import FetchChain, is_chinese_host
+from literesearcher.tools.pages.shaping import PageShaping
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import BUSY, FetchedPage
 
+PUBLISHED = Ask(fidelity="published")
+IMPROVED = Ask(fidelity="improved")
 LONG = "A readable page. " * 40
 SHORT = "x" * 300
 MOJIBAKE = "CafÃ© Ã¼ber rÃ©sumÃ©. " + LONG
@@ -47,7 +49,7 @@ def failing(code: str = "page_status", **how) -> BoundaryError:
     return BoundaryError("no", code=code, **how)
 
 
-def chain_of(*providers: Provider, fidelity: str = "published") -> tuple[FetchChain, list[str]]:
+def chain_of(*providers: Provider) -> tuple[FetchChain, list[str]]:
     log: list[str] = []
     for provider in providers:
         provider.log = log
@@ -60,13 +62,12 @@ def chain_of(*providers: Provider, fidelity: str = "published") -> tuple[FetchCh
         governor=Governor(clock=clock, metrics=metrics),
         metrics=metrics,
         shaping=PageShaping(PageReader()),
-        fidelity=fidelity,
     )
     return chain, log
 
 
-async def fetched(chain: FetchChain, url: str = "https://a.example/"):
-    page, keep = await chain.fetch(url, ask=Ask(), timeout_seconds=60, tally=Tally())
+async def fetched(chain: FetchChain, url: str = "https://a.example/", ask: Ask = PUBLISHED):
+    page, keep = await chain.fetch(url, ask=ask, timeout_seconds=60, tally=Tally())
     return page.provider, page.text, keep
 
 
@@ -150,8 +151,8 @@ TEASER = FetchedPage("", "The mayor said on Monday that. " * 20, kind="paywall")
 
 @pytest.mark.parametrize("wall", [CAPTCHA, CONSENT, APP, TEASER])
 async def test_a_wall_moves_on_in_improved_only(wall):
-    chain, log = chain_of(Provider("direct", wall), Provider("jina", LONG), fidelity="improved")
-    assert await fetched(chain) == ("jina", LONG, True)
+    chain, log = chain_of(Provider("direct", wall), Provider("jina", LONG))
+    assert await fetched(chain, ask=IMPROVED) == ("jina", LONG, True)
     assert log == ["direct", "jina"]
     chain, log = chain_of(Provider("direct", replace(wall, text=LONG)), Provider("jina", "other" * 100))
     assert await fetched(chain) == ("direct", LONG, True)
@@ -171,8 +172,8 @@ async def test_a_wall_moves_on_in_improved_only(wall):
 )
 async def test_the_best_body_is_used_where_none_is_a_page(bodies, taken):
     ids = ("direct", "jina")
-    chain, _ = chain_of(*(Provider(id, body) for id, body in zip(ids, bodies, strict=True)), fidelity="improved")
-    provider, text, keep = await fetched(chain)
+    chain, _ = chain_of(*(Provider(id, body) for id, body in zip(ids, bodies, strict=True)))
+    provider, text, keep = await fetched(chain, ask=IMPROVED)
     body = bodies[taken]
     assert (provider, text, keep) == (ids[taken], body.text if isinstance(body, FetchedPage) else body, False)
 
@@ -181,8 +182,8 @@ async def test_a_challenge_of_the_site_is_called_so_where_nobody_got_past_it():
     def providers() -> list[Provider]:
         return [Provider("direct", failing("page_challenge")), Provider("jina", failing("provider_error"))]
 
-    chain, _ = chain_of(*providers(), fidelity="improved")
-    page, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    chain, _ = chain_of(*providers())
+    page, keep = await chain.fetch("https://a.example/", ask=IMPROVED, timeout_seconds=60, tally=Tally())
     assert (page.kind, page.provider, page.text, keep) == ("captcha", "direct", "", False)
     with pytest.raises(BoundaryError):
         await fetched(chain_of(*providers())[0])
@@ -190,24 +191,22 @@ async def test_a_challenge_of_the_site_is_called_so_where_nobody_got_past_it():
 
 async def test_a_call_may_ask_for_the_other_fidelity_and_is_kept_apart():
     chain, _ = chain_of(Provider("direct", CAPTCHA), Provider("jina", LONG))
-    asked = Ask(fidelity="improved")
-    page, _keep = await chain.fetch("https://a.example/", ask=asked, timeout_seconds=60, tally=Tally())
-    assert page.provider == "jina"
-    assert chain.cache_key(asked) != chain.cache_key(Ask()) == chain.cache_key(Ask(fidelity="published"))
+    assert (await fetched(chain, ask=IMPROVED))[0] == "jina"
+    assert chain.cache_key(IMPROVED) != chain.cache_key(PUBLISHED)
 
 
 async def test_mojibake_is_undone_in_improved_and_costs_no_second_provider():
     page = FetchedPage("", f"{'Café Über résumé. '.encode().decode('cp1252')}\n{LONG}\nplain café\n", "CafÃ©")
-    chain, log = chain_of(Provider("direct", page), Provider("jina", LONG), fidelity="improved")
-    got, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    chain, log = chain_of(Provider("direct", page), Provider("jina", LONG))
+    got, keep = await chain.fetch("https://a.example/", ask=IMPROVED, timeout_seconds=60, tally=Tally())
     assert (got.text, got.title, keep) == (f"Café Über résumé. \n{LONG}\nplain café\n", "Café", True)
     assert log == ["direct"]
 
 
 async def test_json_and_feeds_are_laid_out_in_improved_only():
     body = json.dumps({"items": [{"name": "x" * 50, "n": 1.10} for _ in range(30)]})
-    chain, _ = chain_of(Provider("direct", body), fidelity="improved")
-    _, text, _ = await fetched(chain)
+    chain, _ = chain_of(Provider("direct", body))
+    _, text, _ = await fetched(chain, ask=IMPROVED)
     assert json.loads(text) == json.loads(body)
     assert text.count("\n") > 30
     assert (await fetched(chain_of(Provider("direct", body))[0]))[1] == body
@@ -221,8 +220,8 @@ async def test_a_wall_that_a_reader_hands_on_as_text_is_told():
         "Markdown Content:\n## Performing security verification\n\nThis website uses a security service to protect "
         "against malicious bots. This page is displayed while the website verifies you are not a bot.\n"
     )
-    chain, _ = chain_of(Provider("jina", FetchedPage("", said, "Just a moment...")), fidelity="improved")
-    page, keep = await chain.fetch("https://a.example/", ask=Ask(), timeout_seconds=60, tally=Tally())
+    chain, _ = chain_of(Provider("jina", FetchedPage("", said, "Just a moment...")))
+    page, keep = await chain.fetch("https://a.example/", ask=IMPROVED, timeout_seconds=60, tally=Tally())
     assert (page.kind, keep) == ("captcha", False)
 
 

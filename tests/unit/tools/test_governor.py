@@ -13,8 +13,8 @@ from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.testing.manual_clock import ManualClock
 from literesearcher.timing.retry import RetryPolicy
 from literesearcher.tools.governor import Governor, Rules, Tally
-from literesearcher.tools.guard import RefusedTarget
 from literesearcher.tools.limits.lanes import Limit
+from literesearcher.tools.perimeter.guard import RefusedTarget
 from literesearcher.tools.providers.port import FetchedPage, SearchAnswer
 
 PRICE = 0.001

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import Guard, RefusedTarget
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 
 
 def resolving(**names: list[str]) -> Guard:

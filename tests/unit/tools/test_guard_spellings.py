@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.intranet import Intranet
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
+from literesearcher.tools.perimeter.intranet import Intranet
 
 INSIDE_V4 = {
     "this network": "0.0.0.0/8",

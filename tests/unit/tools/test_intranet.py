@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from literesearcher.errors import BoundaryError, ConfigurationError
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.intranet import Intranet
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
+from literesearcher.tools.perimeter.intranet import Intranet
 
 NAMES = {
     "wiki": ["10.1.0.5"],

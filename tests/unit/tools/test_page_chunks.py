@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from literesearcher.tools.chunk_merging import EVIDENCE_TOKENS, SUMMARY_TOKENS, merged
-from literesearcher.tools.page_chunks import MAX_CHUNKS, MAX_READ_TOKENS, chunks_of
-from literesearcher.tools.page_cut import estimate_tokens
+from literesearcher.tools.pages.chunks import MAX_CHUNKS, MAX_READ_TOKENS, chunks_of
+from literesearcher.tools.pages.cut import estimate_tokens
+from literesearcher.tools.pages.merging import EVIDENCE_TOKENS, SUMMARY_TOKENS, merged
 
 
 def words(text: str) -> int:

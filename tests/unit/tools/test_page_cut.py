@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from literesearcher.tools.page_cut import cut_to_tokens, estimate_tokens
+from literesearcher.tools.pages.cut import cut_to_tokens, estimate_tokens
 
 
 class Words:

@@ -11,9 +11,9 @@ from literesearcher.research.messages import Usage
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.cache.lookup import Found
-from literesearcher.tools.extraction import Extraction
-from literesearcher.tools.page_chunks import MAX_CHUNKS
-from literesearcher.tools.page_reading import CHUNKS_AT_ONCE, PageReading
+from literesearcher.tools.pages.chunks import MAX_CHUNKS
+from literesearcher.tools.pages.extraction import Extraction
+from literesearcher.tools.pages.reading import CHUNKS_AT_ONCE, PageReading
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage
 

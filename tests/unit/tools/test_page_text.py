@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.page_text import PageReader, kind_of
+from literesearcher.tools.pages.text import PageReader, kind_of
 
 
 @pytest.mark.parametrize("body", [b"%PDF-1.7\n" + b"\x00junk" * 1000, b"%PDF-"], ids=["junk", "empty"])

@@ -11,7 +11,7 @@ import pytest
 
 from literesearcher.tools import formatting
 from literesearcher.tools.arguments import search_queries, visit_pages
-from literesearcher.tools.fetch_chain import is_mojibake
+from literesearcher.tools.pages.fetch_chain import is_mojibake
 from literesearcher.tools.providers.port import SearchResult
 
 HEADING = re.compile(r"A Google search for '(.*)' found (\d+) results:\n\n## Web Results\n(.*)", re.DOTALL)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from literesearcher.tools.result_dates import Days, days_of
+from literesearcher.tools.sources.dates import Days, days_of
 
 NOW = datetime(2024, 5, 15, 1, 30, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from literesearcher.tools.source_languages import code_of, may_be_in
+from literesearcher.tools.sources.languages import code_of, may_be_in
 
 ENGLISH = "The committee published its report on the state of the lake in the spring of that year. "
 FRENCH = "Le comité a publié son rapport sur l'état du lac au printemps de cette année-là, après débat. "

@@ -9,7 +9,7 @@ import pytest
 from literesearcher.errors import CallerError
 from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
 from literesearcher.tools.providers.port import FetchedPage, SearchResult
-from literesearcher.tools.source_rules import SourceRules, domain_of, left_out_line, said
+from literesearcher.tools.sources.rules import SourceRules, domain_of, left_out_line, said
 
 NOW = datetime(2024, 5, 15, tzinfo=UTC)
 

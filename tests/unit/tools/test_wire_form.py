@@ -11,7 +11,7 @@ from literesearcher.research.events import ToolItem, ToolTry
 from literesearcher.research.messages import Usage
 from literesearcher.research.tool_options import SourcePolicy
 from literesearcher.tools.port import Ask, ToolRequest, ToolResult
-from literesearcher.tools.wire_form import decode_request, decode_result, encode
+from literesearcher.tools.service.wire_form import decode_request, decode_result, encode
 
 ASK = Ask(
     job_id="j",

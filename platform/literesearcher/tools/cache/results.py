@@ -1,9 +1,9 @@
 """The cache of results: what is kept or under way is given, what is not is looked up, once, by one of all processes.
 
 Owns: the job's cache modes, refreshes in the background, recordings, what is counted. Refuses to know: what is looked
-up and how (`produce`), how bytes are kept (`cache.port`). Above: `tools.search`, `tools.page_source`,
-`tools.kept_reading`, `tools.kept_extraction`. A lookup that raises is not kept; a store that is away costs reuse and
-nothing else.
+up and how (`produce`), how bytes are kept (`cache.port`). Above: `tools.search`, `tools.pages.source`,
+`tools.pages.kept_reading`, `tools.pages.kept_extraction`. A lookup that raises is not kept; a store that is away costs
+reuse and nothing else.
 """
 
 from __future__ import annotations

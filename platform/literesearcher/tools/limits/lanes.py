@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from literesearcher.timing.clock import Clock
-from literesearcher.tools.domains import registrable
 from literesearcher.tools.limits.bucket import LocalBucket
 from literesearcher.tools.limits.rate import RateGate
 from literesearcher.tools.limits.shared_bucket import SharedBucket
 from literesearcher.tools.limits.slots import Slots
 from literesearcher.tools.redis_link import RedisLink
+from literesearcher.tools.sources.domains import registrable
 
 MOST_SITES = 4096
 """Lanes of sites that are kept; beyond it those that rest are forgotten, the longest unused first."""

@@ -18,8 +18,8 @@ from yarl import URL
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.archives import is_archive
 from literesearcher.timing.retry import retry_after_seconds
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.page_text import PageReader, kind_of
+from literesearcher.tools.pages.text import PageReader, kind_of
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.providers.declared import language
 from literesearcher.tools.providers.port import BUSY, FetchedPage, fetched_page
 

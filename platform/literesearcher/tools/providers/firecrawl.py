@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import Guard
+from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.declared import day, final_url, language
 from literesearcher.tools.providers.json_answer import garbage, json_object, text
 from literesearcher.tools.providers.port import BUSY, FetchedPage

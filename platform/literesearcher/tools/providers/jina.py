@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from literesearcher.reading.charset import decode
-from literesearcher.tools.guard import Guard
+from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.declared import day, final_url
 from literesearcher.tools.providers.port import BUSY, FetchedPage
 from literesearcher.tools.providers.target import spelled

@@ -1,7 +1,7 @@
 """A source policy as search operators, for engines without fields for it: `(site:a.org OR site:b.org) -site:c.org`.
 
 Owns: the spelling and how much of a policy fits into a query. Refuses to know: what is let through in the end
-(`tools.source_rules` checks every result), so what does not fit is left out rather than cut in half.
+(`tools.sources.rules` checks every result), so what does not fit is left out rather than cut in half.
 """
 
 from __future__ import annotations

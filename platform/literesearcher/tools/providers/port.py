@@ -1,8 +1,8 @@
 """The port to search and page providers: one query or one page in, one answer or one attributed failure out.
 
 Refuses to know: the model's texts, caches, retries of other providers, jobs. Above: `tools.search` and
-`tools.fetch_chain`. Below: a provider a file (search: `local`, `serper`, `searxng`, `brave`, `tavily`; pages: `local`,
-`direct`, `jina`, `scrapedo`, `firecrawl`).
+`tools.pages.fetch_chain`. Below: a provider a file (search: `local`, `serper`, `searxng`, `brave`, `tavily`; pages:
+`local`, `direct`, `jina`, `scrapedo`, `firecrawl`).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from yarl import URL
 
 from literesearcher.errors import BoundaryError
-from literesearcher.tools.guard import Guard
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
+from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.declared import final_url
 from literesearcher.tools.providers.port import BUSY, FetchedPage, fetched_page
 from literesearcher.tools.providers.target import spelled

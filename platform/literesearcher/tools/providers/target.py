@@ -1,6 +1,6 @@
 """A checked target as remote readers are given it: one ASCII spelling, no fragment, escapes left as they were.
 
-Owns: the spelling. Refuses to know: whether the target may be fetched (`tools.guard`), and who reads it.
+Owns: the spelling. Refuses to know: whether the target may be fetched (`tools.perimeter.guard`), and who reads it.
 """
 
 from __future__ import annotations

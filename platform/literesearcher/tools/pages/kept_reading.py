@@ -1,7 +1,7 @@
 """What was read of a page for a goal, made or kept: by the digest of the page's text, so that the text need not move.
 
 Owns: the lookup of a whole reading. Refuses to know: how a page is read, where its text is. Above: `visit`. Below:
-`page_reading`, the cache. Only what the extractor read is kept.
+`reading`, the cache. Only what the extractor read is kept.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from literesearcher.tools.cache.entry import Entry
 from literesearcher.tools.cache.keys import key_of
 from literesearcher.tools.cache.lookup import Lookup, Produced
 from literesearcher.tools.cache.results import ResultCache
-from literesearcher.tools.extraction import Extractor
 from literesearcher.tools.governor import Tally
-from literesearcher.tools.kept_extraction import text_fields
-from literesearcher.tools.page_reading import PageReading, Reading
-from literesearcher.tools.page_source import Peek, SourcedPage
+from literesearcher.tools.pages.extraction import Extractor
+from literesearcher.tools.pages.kept_extraction import text_fields
+from literesearcher.tools.pages.reading import PageReading, Reading
+from literesearcher.tools.pages.source import Peek, SourcedPage
 from literesearcher.tools.port import Ask
 
 

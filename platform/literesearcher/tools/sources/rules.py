@@ -2,7 +2,7 @@
 
 Owns: the order of the rules, what each refusal is called in events and metrics and to the model. Refuses to know:
 providers, caches, texts around it (`formatting`). Above: `tools.search`, `tools.visit`. Below: `domains`,
-`result_dates`, `source_languages`.
+`dates`, `languages`.
 
 A result or page without a date passes a date range: engines date few results, and a range that left the others out
 would leave next to nothing. A page that declares a date outside the range is refused when it is visited.
@@ -18,10 +18,10 @@ from typing import Literal
 
 from literesearcher.errors import CallerError
 from literesearcher.research.tool_options import SourcePolicy
-from literesearcher.tools.domains import host_name, host_of, registrable
 from literesearcher.tools.providers.port import FetchedPage, SearchResult
-from literesearcher.tools.result_dates import days_of
-from literesearcher.tools.source_languages import may_be_in
+from literesearcher.tools.sources.dates import days_of
+from literesearcher.tools.sources.domains import host_name, host_of, registrable
+from literesearcher.tools.sources.languages import may_be_in
 
 Reason = Literal["domain_denied", "domain_not_allowed", "published_date", "language", "pages_of_domain"]
 _SAID: dict[Reason, str] = {

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.mojibake import is_mojibake
-from literesearcher.research.tool_options import Fidelity
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.governor import Governor, Tally
-from literesearcher.tools.guard import Guard, RefusedTarget
-from literesearcher.tools.page_shaping import PageShaping
+from literesearcher.tools.pages.shaping import PageShaping
+from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage, PageProvider
 
@@ -75,13 +74,10 @@ class FetchChain:
         governor: Governor,
         metrics: ToolMetrics,
         shaping: PageShaping,
-        fidelity: Fidelity,
     ) -> None:
-        """`fidelity`: of calls that ask for none."""
         self._providers = tuple(providers)
         self._metrics = metrics
         self._shaping = shaping
-        self._fidelity = fidelity
         self._guard = guard
         self._clock = clock
         self._governor = governor
@@ -90,7 +86,7 @@ class FetchChain:
 
     def cache_key(self, ask: Ask) -> str:
         """What decides what a page reads as, besides its URL: the providers, and how their bodies are judged."""
-        return f"{ask.fidelity or self._fidelity}|{self._cache_key}"
+        return f"{ask.fidelity}|{self._cache_key}"
 
     async def fetch(self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally) -> tuple[FetchedPage, bool]:
         """The page, and whether it is one worth keeping (False: no provider gave better).
@@ -102,7 +98,7 @@ class FetchChain:
         failed: BoundaryError | None = None
         challenged: str | None = None
         best: FetchedPage | None = None
-        improved = (ask.fidelity or self._fidelity) == "improved"
+        improved = ask.fidelity != "published"
         worth = _worth if improved else _published_worth
         for provider in self._in_order(url, ask.tenant_id):
             try:

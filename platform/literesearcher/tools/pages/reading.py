@@ -1,7 +1,7 @@
 """One fetched page read for one goal: cut or in chunks, extracted, and what the model is told where that gave nothing.
 
 Owns: what is readable, what becomes of a wall and of a failed extraction. Refuses to know: fetching, providers, joining
-of pages. Above: `tools.visit`. Below: `page_chunks`, `chunk_merging`, `kept_extraction`.
+of pages. Above: `tools.visit`. Below: `chunks`, `merging`, `kept_extraction`.
 
 In `published` a page is cut, whatever it is, and a failed extraction is a text that says so. In `improved` a long page
 is read in chunks, a wall is called one, and what the extractor fails at is scored by words (`passage_extraction`).
@@ -20,12 +20,12 @@ from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools import formatting
 from literesearcher.tools.cache.lookup import Found, How, dearest
-from literesearcher.tools.chunk_merging import merged
-from literesearcher.tools.extraction import Extraction, sum_usage
-from literesearcher.tools.kept_extraction import KeptExtractor
-from literesearcher.tools.page_chunks import chunks_of
-from literesearcher.tools.page_cut import CountTokens, cut_to_tokens
-from literesearcher.tools.passage_extraction import PassageExtractor
+from literesearcher.tools.pages.chunks import chunks_of
+from literesearcher.tools.pages.cut import CountTokens, cut_to_tokens
+from literesearcher.tools.pages.extraction import Extraction, sum_usage
+from literesearcher.tools.pages.kept_extraction import KeptExtractor
+from literesearcher.tools.pages.merging import merged
+from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage
 

@@ -2,7 +2,7 @@
 
 Owns: `POST /search {"query"}`, `POST /browse {"url", "goal"}` and `GET /health` under a prefix, and that the text is
 the published one whatever the proxy is set to. Refuses to know: how a tool is carried out, who may call
-(`server_access`). A failure stands in `error`, as it does there: with status 200, or 422 where the request is wrong.
+(`access`). A failure stands in `error`, as it does there: with status 200, or 422 where the request is wrong.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request, Response
 from literesearcher.errors import BoundaryError, CallerError, ConfigurationError
 from literesearcher.tools.arguments import usable
 from literesearcher.tools.port import Ask, ToolRequest, Tools
-from literesearcher.tools.server_bodies import read_object
-from literesearcher.tools.server_caller import nobody_there, while_connected
+from literesearcher.tools.service.bodies import read_object
+from literesearcher.tools.service.caller import nobody_there, while_connected
 
 CALL_SECONDS = 290.0
 """The published agent waits 300 s for a tool."""

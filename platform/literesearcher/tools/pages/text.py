@@ -3,7 +3,7 @@
 Owns: which form a body has, and where it is converted so that no other call waits on it: a little text at once, a page
 of ordinary size in a thread (the converter lets the others run), a large one and every PDF in a worker process.
 Refuses to know: fetching, how forms are read (`reading.conversion`). Above: `providers.direct`, `providers.scrapedo`,
-`fetch_chain`. Below: `page_workshop`.
+`fetch_chain`. Below: `workshop`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.conversion import Converted, Form, converted
 from literesearcher.reading.pdf_text import is_pdf
-from literesearcher.tools.page_workshop import Workshop
+from literesearcher.tools.pages.workshop import Workshop
 
 _INLINE_BYTES: dict[Form, int] = {"plain": 65_536, "data": 16_384}
 """Text up to this size is read where it arrives; a thread hop would cost more."""

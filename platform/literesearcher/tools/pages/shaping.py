@@ -1,6 +1,6 @@
 """A fetched body made readable, in `improved`: mojibake undone, JSON and feeds laid out, a wall told from a page.
 
-Refuses to know: providers, goals, what becomes of a wall. Above: `fetch_chain`. Below: `reading`, `page_text` for what
+Refuses to know: providers, goals, what becomes of a wall. Above: `fetch_chain`. Below: `reading`, `text` for what
 takes long.
 """
 
@@ -13,7 +13,7 @@ from literesearcher.errors import BoundaryError
 from literesearcher.reading.data_text import looks_like_data
 from literesearcher.reading.mojibake import is_mojibake, repaired
 from literesearcher.reading.page_kinds import kind_of_page
-from literesearcher.tools.page_text import PageReader
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.providers.port import FetchedPage
 
 _INLINE_CHARACTERS = 50_000

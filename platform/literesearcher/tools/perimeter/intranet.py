@@ -1,7 +1,7 @@
 """What a tenant's jobs may read inside the perimeter, by the operator's list. Pure: no DNS, no sockets.
 
 Owns: the entries of `TOOLS__INTRANET` (hosts, domains that begin with a dot, networks in CIDR), and which addresses
-no list opens. Refuses to know: URLs, ports, connections. Above: `tools.guard`.
+no list opens. Refuses to know: URLs, ports, connections. Above: `tools.perimeter.guard`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from literesearcher.errors import ConfigurationError
-from literesearcher.tools.addresses import INTERNAL_SUFFIXES, Address, literal
-from literesearcher.tools.domains import host_name, is_public_suffix
+from literesearcher.tools.perimeter.addresses import INTERNAL_SUFFIXES, Address, literal
+from literesearcher.tools.sources.domains import host_name, is_public_suffix
 
 EVERY_TENANT = "*"
 SETTING = "LITERESEARCHER_TOOLS__INTRANET"

@@ -1,8 +1,8 @@
 """The tool proxy as an HTTP service of its own: `literesearcher tools serve`.
 
-Owns: the routes, their forms. Refuses to know: how a tool is carried out; who may call is `server_access`, bodies are
-`server_bodies`, what a refusal looks like is `server_problems`, the published project's shapes are
-`published_servers`. Below: anything that implements `tools.port.Tools`. A caller that hangs up cancels its call.
+Owns: the routes, their forms. Refuses to know: how a tool is carried out; who may call is `access`, bodies are
+`bodies`, what a refusal looks like is `problems`, the published project's shapes are
+`published`. Below: anything that implements `tools.port.Tools`. A caller that hangs up cancels its call.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from literesearcher.errors import LiteResearcherError
 from literesearcher.research.tool_options import Fidelity
 from literesearcher.tools.arguments import SCHEMAS, usable
 from literesearcher.tools.port import ToolRequest, Tools
-from literesearcher.tools.published_servers import published_routes
-from literesearcher.tools.server_access import Access
-from literesearcher.tools.server_batch import batch_calls, carried_out
-from literesearcher.tools.server_bodies import read_object
-from literesearcher.tools.server_caller import nobody_there, while_connected
-from literesearcher.tools.server_problems import problem, problem_of
-from literesearcher.tools.wire_form import TERMS, decode_ask, decode_request, encode, refuse_unknown
+from literesearcher.tools.service.access import Access
+from literesearcher.tools.service.batch import batch_calls, carried_out
+from literesearcher.tools.service.bodies import read_object
+from literesearcher.tools.service.caller import nobody_there, while_connected
+from literesearcher.tools.service.problems import problem, problem_of
+from literesearcher.tools.service.published import published_routes
+from literesearcher.tools.service.wire_form import TERMS, decode_ask, decode_request, encode, refuse_unknown
 
 RequestOf = Callable[[dict[str, Any]], ToolRequest]
 _ARGUMENTS = {"search": ("query",), "visit": ("url", "goal")}
@@ -61,8 +61,8 @@ def create_app(
 
     @app.post("/v1/tools/call")
     async def call(request: Request) -> Response:
-        """A whole tool call in, its result out; what `tools.http_client` speaks. What the model wrote wrong gets the
-        text that the model reads."""
+        """A whole tool call in, its result out; what `tools.service.http_client` speaks. Arguments that the model wrote
+        wrong get the text that the model reads."""
         return await _one(request, tools, decode_request)
 
     for name, arguments in _ARGUMENTS.items():

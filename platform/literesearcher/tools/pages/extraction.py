@@ -23,7 +23,7 @@ from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Message, Profile, Sampling, Usage
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
-from literesearcher.tools.extraction_json import read_extraction
+from literesearcher.tools.pages.extraction_json import read_extraction
 
 SAMPLING = Sampling(temperature=0.7, presence_penalty=0.0, stop=())
 """Temperature as published; the penalty against repetition would keep a model from quoting its page."""

@@ -1,7 +1,7 @@
 """The days that a search engine's date may mean. Pure: relative forms count from the moment that is handed in.
 
 Owns: the forms (ISO, HTTP, `May 1, 2024`, `1 May 2024`, `5/1/2024`, `3 days ago`, `2024年5月1日`, `3天前`). Refuses to
-know: policies, providers. Above: `tools.source_rules`. A form says no more than it says: `2024` is a whole year, and
+know: policies, providers. Above: `tools.sources.rules`. A form says no more than it says: `2024` is a whole year, and
 `5/1/2024` one of two days, so what comes out is the first and the last day it may be.
 """
 

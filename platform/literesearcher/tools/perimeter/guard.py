@@ -24,9 +24,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from literesearcher.errors import BoundaryError, CallerError
-from literesearcher.tools.addresses import Address, is_public, is_public_name, literal
-from literesearcher.tools.domains import deceives
-from literesearcher.tools.intranet import NOWHERE, Intranet, Perimeter, can_be_opened
+from literesearcher.tools.perimeter.addresses import Address, is_public, is_public_name, literal
+from literesearcher.tools.perimeter.intranet import NOWHERE, Intranet, Perimeter, can_be_opened
+from literesearcher.tools.sources.domains import deceives
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Addresses of a name, as text; OSError where there are none."""

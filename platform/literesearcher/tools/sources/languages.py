@@ -1,7 +1,7 @@
 """Whether a text may be in one of the languages that a job allows. Pure.
 
 Owns: which scripts a language is written in, and what outranks what: the script that is seen outranks the language
-that is declared, which pages often get wrong. Refuses to know: policies, pages. Above: `tools.source_rules`. Below:
+that is declared, which pages often get wrong. Refuses to know: policies, pages. Above: `tools.sources.rules`. Below:
 `reading.scripts`. A script tells Chinese from English, not English from French: where it cannot tell, the text passes.
 """
 

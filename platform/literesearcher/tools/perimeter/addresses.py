@@ -1,6 +1,6 @@
 """Which addresses and host names the public web has. Pure: no DNS, no sockets.
 
-Owns: the rule for an address and for a name. Refuses to know: where they come from. Above: `tools.guard`.
+Owns: the rule for an address and for a name. Refuses to know: where they come from. Above: `tools.perimeter.guard`.
 
 `ipaddress.is_global` alone is too generous and differs between Python versions: it calls NAT64, 6to4, multicast and
 Azure's host agent public. IPv6 is allowed by exception: global unicast (2000::/3) less what tunnels into IPv4.

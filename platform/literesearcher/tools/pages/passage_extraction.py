@@ -10,7 +10,7 @@ import asyncio
 
 from literesearcher.research import passages
 from literesearcher.research.messages import Profile
-from literesearcher.tools.extraction import PAGE_TOKENS, Extraction
+from literesearcher.tools.pages.extraction import PAGE_TOKENS, Extraction
 
 _INLINE_CHARACTERS = 50_000
 """Longer pages are scored in a thread, so that no other job waits on one."""

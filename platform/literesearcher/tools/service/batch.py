@@ -13,8 +13,8 @@ from typing import Any
 from literesearcher.errors import CallerError, LiteResearcherError
 from literesearcher.tools.gathering import gathered
 from literesearcher.tools.port import ToolRequest, Tools
-from literesearcher.tools.server_problems import document_of
-from literesearcher.tools.wire_form import refuse_unknown
+from literesearcher.tools.service.problems import document_of
+from literesearcher.tools.service.wire_form import refuse_unknown
 
 MAX_CALLS = 100
 AT_ONCE = 16

@@ -1,8 +1,9 @@
 """The tool proxy over HTTP: implements `tools.port.Tools` for a process that does not hold the proxy itself.
 
 Owns: one pooled session, the translation of failures, the remembered price list. Refuses to know: what the tools do.
-The server is `tools.server`; results are the same to the byte. Cancelling a call closes it, and the server cancels its
-parts. Arguments that no proxy could use do not travel: their text is the same here, and JSON could not carry them all.
+The server is `tools.service.app`; results are the same to the byte. Cancelling a call closes it, and the server cancels
+its parts. Arguments that no proxy could use do not travel: their text is the same here, and JSON could not carry them
+all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from yarl import URL
 from literesearcher.errors import BoundaryError
 from literesearcher.tools.arguments import UnusableArguments, usable
 from literesearcher.tools.port import ToolRequest, ToolResult
-from literesearcher.tools.wire_form import MAX_TIMEOUT_SECONDS, decode_result, encode
+from literesearcher.tools.service.wire_form import MAX_TIMEOUT_SECONDS, decode_result, encode
 
 _GRACE_SECONDS = 10.0
 """Beyond the call's own deadline, at which the server answers with what it has."""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.own_site import from_another_site, host_name, is_loopback
 from literesearcher.settings.sections import ToolsSection
-from literesearcher.tools.server_problems import problem
+from literesearcher.tools.service.problems import problem
 
 _PROBES = ("/livez", "/readyz")
 

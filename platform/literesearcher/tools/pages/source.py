@@ -15,9 +15,9 @@ from literesearcher.tools.cache.entry import Entry, digest_of
 from literesearcher.tools.cache.keys import canonical_url, key_of
 from literesearcher.tools.cache.lookup import Found, How, Lookup, NotKept, Produced
 from literesearcher.tools.cache.results import ResultCache
-from literesearcher.tools.fetch_chain import FetchChain
 from literesearcher.tools.governor import Tally
-from literesearcher.tools.page_reading import Reading
+from literesearcher.tools.pages.fetch_chain import FetchChain
+from literesearcher.tools.pages.reading import Reading
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage
 

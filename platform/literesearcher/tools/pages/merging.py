@@ -1,14 +1,14 @@
 """What several chunks of a page gave, as one extraction: evidence in page order, one summary, both bounded.
 
 Owns: how much of each is kept, so that a long page takes no more of the model's context than a short one may. Refuses
-to know: pages, extractors. Above: `page_reading`.
+to know: pages, extractors. Above: `reading`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from literesearcher.tools.page_cut import estimate_tokens
+from literesearcher.tools.pages.cut import estimate_tokens
 
 EVIDENCE_TOKENS = 12_000
 """What one extraction may write at most (`extraction.MAX_NEW_TOKENS`)."""

@@ -1,7 +1,7 @@
 """Conversions in processes of their own: a page that hangs, crashes or eats memory costs itself and nothing else.
 
 Owns: at most so many workers, started at the first page that needs one, ended when one takes too long, is given up on,
-or breaks. Refuses to know: forms, which pages come here. Above: `page_text`. Below: `reading.conversion_worker`.
+or breaks. Refuses to know: forms, which pages come here. Above: `text`. Below: `reading.conversion_worker`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Host names as policies compare them: one spelling, who registered them, whether they deceive the eye. Pure.
 
-Refuses to know: DNS, which names are public (`tools.addresses`), policies. Above: `tools.source_rules`,
-`tools.intranet`, `tools.guard`. yarl spells names, as it does for the guard, so that a rule and a fetch mean one host.
+Refuses to know: DNS, which names are public (`tools.perimeter.addresses`), policies. Above: `tools.sources.rules`,
+`tools.perimeter.intranet`, `tools.perimeter.guard`. yarl spells names, as it does for the guard, so that a rule and a
+fetch mean one host.
 """
 
 from __future__ import annotations

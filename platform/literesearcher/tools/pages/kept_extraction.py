@@ -1,7 +1,7 @@
 """Extractions that several calls wait for are made once: one text and one goal.
 
 Owns: the lookup of an extraction while it is made and shortly after. Refuses to know: pages, chunks, texts for the
-model; whole readings are kept for long by `kept_reading`. Above: `page_reading`. Below: the cache, the extractor.
+model; whole readings are kept for long by `kept_reading`. Above: `reading`. Below: the cache, the extractor.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from literesearcher.tools.cache.keys import key_of
 from literesearcher.tools.cache.lifetimes import Lifetime
 from literesearcher.tools.cache.lookup import Found, Lookup, Produced
 from literesearcher.tools.cache.results import ResultCache
-from literesearcher.tools.extraction import Extraction, Extractor
 from literesearcher.tools.governor import Tally
+from literesearcher.tools.pages.extraction import Extraction, Extractor
 from literesearcher.tools.port import Ask
 
 EXTRACTION_SECONDS = 900.0

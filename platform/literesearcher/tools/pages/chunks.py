@@ -1,7 +1,7 @@
 """A page beyond what an extractor reads at once, in chunks that it can: cut between paragraphs, in order, so many.
 
-Owns: where to cut, how many chunks are read at most. Refuses to know: extraction, tokenizers. Above: `page_reading`.
-Below: `page_cut`.
+Owns: where to cut, how many chunks are read at most. Refuses to know: extraction, tokenizers. Above: `reading`.
+Below: `cut`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from literesearcher.tools.page_cut import CountTokens, beginning
+from literesearcher.tools.pages.cut import CountTokens, beginning
 
 MAX_READ_TOKENS = 570_000
 """Of one page: six times what the published tools read."""

@@ -1,0 +1,1 @@
+"""What may be fetched: addresses, the URL guard, a tenant's own intranet."""
