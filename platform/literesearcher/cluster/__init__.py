@@ -1,0 +1,1 @@
+"""Ray Serve: three applications, routing, admission, scaling, drains. The only room that imports ray."""

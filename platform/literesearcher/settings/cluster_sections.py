@@ -1,0 +1,71 @@
+"""The sections of a cluster: the SGLang runtime in each replica, and the Ray Serve applications around it.
+
+Owns: names, types, ranges, defaults. Refuses to know: Ray, SGLang. About the model: 36 layers, 8 KV heads of 128, so
+147,456 bytes of KV cache a token in bf16.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from literesearcher.settings.sections import Section
+
+
+class SglangSection(Section):
+    """The SGLang runtime of one replica (ENGINE__KIND=sglang)."""
+
+    model_path: str | None = Field(None, description="Checkpoint: a folder, or a Hub id that is downloaded.")
+    model_sha256: str | None = Field(None, description="SHA-256 over the checkpoint's files; checked before the start.")
+    served_name: str | None = Field(None, description="Name of the model in answers; default: the checkpoint's.")
+    tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs of one replica; must divide the model's heads.")
+    context_length: int = Field(131_072, ge=2048, le=1_048_576, description="Tokens of one conversation.")
+    memory_fraction: float | None = Field(
+        None, gt=0, lt=1, description="Share of a GPU's memory for weights and KV pool; default: SGLang's."
+    )
+    kv_tokens: int | None = Field(
+        None, ge=1024, description="The whole KV pool, in tokens; default: what fits. This is not the context length."
+    )
+    weights: Literal["bf16", "fp8", "fp32"] = Field("bf16", description="Precision of the weights.")
+    kv: Literal["auto", "fp8"] = Field("auto", description="Precision of the KV cache.")
+    chunked_prefill_tokens: int | None = Field(None, ge=128, description="Prefill at once; default: SGLang's.")
+    hierarchical_cache: bool = Field(False, description="Spill KV cache to host memory.")
+    hierarchical_ratio: float = Field(2.0, gt=0, description="Host memory for it, in sizes of the GPU's pool.")
+    session_cache: bool = Field(True, description="Keep a waiting job's KV through a flood of others.")
+    priority_scheduling: bool = Field(True, description="Turns before page extraction in the runtime's queue.")
+    overlap_schedule: bool = Field(
+        True, description="As the published figures were made; off: penalties one token earlier."
+    )
+    speculative: Literal["off", "ngram"] = Field("off", description="Speculative decoding without a draft model.")
+    metrics: bool = Field(True, description="The runtime's own metric families.")
+    max_running: int | None = Field(None, ge=1, description="Requests decoded at once; default: SGLang's.")
+    health_seconds: float = Field(30.0, gt=0, description="A one-token generation must come within this time.")
+    device: Literal["cuda", "cpu"] = Field("cuda", description="cpu is for tests, by the CPU kit.")
+
+
+class ClusterSection(Section):
+    """The Ray Serve applications."""
+
+    address: str | None = Field(
+        None, description="Ray cluster to join (`auto`, `ray://…`); none: a local one is started."
+    )
+    namespace: str = Field("literesearcher", description="Ray namespace of the applications.")
+    http_host: str = Field("127.0.0.1", description="Serve's own HTTP port listens there; beyond loopback needs TOKEN.")
+    http_port: int = Field(8100, ge=0, le=65535, description="Serve's own HTTP port.")
+    token: SecretStr | None = Field(None, description="Service token of Serve's HTTP port.")
+    gpus_per_node: int | None = Field(None, ge=0, description="GPUs of a node, for checks before the start.")
+    engine_min_replicas: int = Field(1, ge=1, description="Engine replicas at least.")
+    engine_max_replicas: int = Field(1, ge=1, description="Engine replicas at most.")
+    orchestrator_min_replicas: int = Field(1, ge=0, description="Orchestrator replicas at least.")
+    orchestrator_max_replicas: int = Field(4, ge=1, description="Orchestrator replicas at most.")
+    tools_min_replicas: int = Field(1, ge=1, description="Tool proxy replicas at least.")
+    tools_max_replicas: int = Field(4, ge=1, description="Tool proxy replicas at most.")
+    drain_seconds: float = Field(660.0, gt=0, description="A stopping replica lets its turns finish for so long.")
+    start_seconds: float = Field(
+        120.0, gt=0, description="How long a new engine replica takes; scaling looks so far ahead."
+    )
+    engine_python: Path | None = Field(
+        None, description="Interpreter of engine replicas, where SGLang lives in an environment of its own."
+    )
