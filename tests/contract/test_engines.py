@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
 from literesearcher.engine.openai import OpenAIEngine
-from literesearcher.engine.port import Engine, Generation
+from literesearcher.engine.port import DeltaSink, Engine, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.settings.sections import EngineSection
 from literesearcher.testing.contracts.engine import TRANSIENT, Act, EngineContract, Fail, Say
 from literesearcher.testing.model_server import ModelServer
 from literesearcher.testing.scripted_engine import ScriptedEngine, Step
+from literesearcher.testing.timed_engine import TOKEN, TimedEngine
 from literesearcher.timing.clock import SystemClock
 
 
@@ -40,6 +43,40 @@ class TestScriptedEngine(EngineContract):
 
     async def prepare(self, *acts: Act) -> Engine:
         return ScriptedEngine([step(act) for act in acts])
+
+
+class TimedActs(TimedEngine):
+    """The timed engine, acting out one act a call."""
+
+    def __init__(self, acts: tuple[Act, ...]) -> None:
+        self.acts = deque(acts)
+        super().__init__(script=self.act)
+
+    async def act(self, request: GenerationRequest) -> str:
+        act = self.acts.popleft()
+        if isinstance(act, Say):
+            return act.text
+        said = step(act)
+        if isinstance(said, BoundaryError):
+            raise said
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def generate(
+        self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
+    ) -> Generation:
+        act = self.acts[0]
+        if isinstance(act, Say) and act.finish_reason == "length":
+            request = replace(request, max_tokens=len(act.text) // TOKEN)
+            self.acts[0] = replace(act, text=act.text + " more")
+        return await super().generate(request, timeout_seconds=timeout_seconds, on_delta=on_delta)
+
+
+class TestTimedEngine(EngineContract):
+    """The runtime with made-up timing."""
+
+    async def prepare(self, *acts: Act) -> Engine:
+        return TimedActs(acts)
 
 
 class OpenAIContract(EngineContract):
