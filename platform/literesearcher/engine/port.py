@@ -40,6 +40,12 @@ class GenerationRequest:
     priority: int = 0
     purpose: str = "turn"
     """`turn`, `context_answer`, `compress` or `extract`."""
+    prompt_tokens: int | None = None
+    """About how many the prompt has."""
+    last_replica: str | None = None
+    """The replica that served the job's last turn, as its `Generation` said, whoever held the job then."""
+    kept_tokens: int = 0
+    """Tokens of this prompt that it has seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,9 @@ class Generation:
     engine_fingerprint: str | None = None
     weights_fingerprint: str | None = None
     replica: str | None = None
+    """The replica that served it, where there are several."""
+    routing: str | None = None
+    """Why it was sent there: a label of the router's."""
 
 
 class Engine(Protocol):

@@ -53,6 +53,9 @@ class ModelCalls:
             prefix_epoch=command.prefix_epoch,
             priority=job.priority,
             purpose=command.kind,
+            prompt_tokens=command.prompt_tokens,
+            last_replica=command.last_replica,
+            kept_tokens=command.kept_tokens,
         )
         started = self._clock.monotonic()
         deadline = started + self._lease.deadline - self._clock.now().timestamp()
@@ -95,6 +98,7 @@ class ModelCalls:
             engine_fingerprint=generation.engine_fingerprint,
             weights_fingerprint=generation.weights_fingerprint,
             replica=generation.replica,
+            routing=generation.routing,
         )
 
     async def void(self, turn: int) -> None:

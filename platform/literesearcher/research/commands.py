@@ -28,6 +28,10 @@ class Generate:
     max_tokens: int
     prefix_epoch: int
     prompt_tokens: int | None
+    last_replica: str | None = None
+    """The engine replica that served the job's last turn: its prefix lies there."""
+    kept_tokens: int = 0
+    """Tokens of `messages` that it has seen."""
 
 
 @dataclass(frozen=True, slots=True)

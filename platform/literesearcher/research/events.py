@@ -142,6 +142,9 @@ class TurnCompleted:
     engine_fingerprint: str | None = None
     weights_fingerprint: str | None = None
     replica: str | None = None
+    """The engine replica that served the turn, where the engine has several."""
+    routing: str | None = None
+    """Why it was sent there: home, stay, spill, rehome, fallback, choices, overflow."""
 
 
 @dataclass(frozen=True, slots=True)

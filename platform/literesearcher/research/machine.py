@@ -138,6 +138,7 @@ def _generate(state: State) -> Generate:
 def _command(state: State, kind: TurnKind, messages: tuple[Message, ...], room: int, prompt_tokens: int) -> Generate:
     assert state.created is not None
     limits = state.created.limits
+    same_prefix = state.prefix_of(kind) == state.prefix
     new_tokens = min(limits.max_new_tokens, max(LEAST_NEW_TOKENS, room))
     if limits.max_tokens is not None:
         new_tokens = max(1, min(new_tokens, limits.max_tokens - state.total_tokens))
@@ -147,8 +148,10 @@ def _command(state: State, kind: TurnKind, messages: tuple[Message, ...], room: 
         messages=messages,
         sampling=state.created.sampling,
         max_tokens=new_tokens,
-        prefix_epoch=state.prefix_epoch + (state.prefix_of(kind) != state.prefix),
+        prefix_epoch=state.prefix_epoch + (not same_prefix),
         prompt_tokens=prompt_tokens,
+        last_replica=state.replica,
+        kept_tokens=state.kept_tokens if same_prefix else 0,
     )
 
 

@@ -66,6 +66,10 @@ class State:
     call: ToolCall | None = None
     reply: tuple[str, str] | None = None
     """(name, text) for the model where no tool runs."""
+    replica: str | None = None
+    """The engine replica that served the last turn, where the engine has several."""
+    kept_tokens: int = 0
+    """Tokens of the current epoch's prompt and text that it has seen."""
     pending_intent: tuple[int, TurnStarted | ToolStarted] | None = None
     now: float = 0.0
     cancelled: bool = False

@@ -82,7 +82,15 @@ def _turn_completed(state: State, event: TurnCompleted, seq: int, at: float) -> 
         estimated_turns=state.usage.estimated_turns + (not told),
     )
     generated = used.completion_tokens or estimated_tokens(event.text)
-    state = replace(state, usage=usage, pending_intent=None, now=at, total_tokens=state.total_tokens + generated)
+    state = replace(
+        state,
+        usage=usage,
+        pending_intent=None,
+        now=at,
+        total_tokens=state.total_tokens + generated,
+        replica=event.replica,
+        kept_tokens=(used.prompt_tokens or state.prompt_tokens) + generated,
+    )
     parsed = parse_turn(event.text, opened_thought=event.opened_thought, cut_off=event.finish_reason == "length")
     if event.kind == "compress":
         # What was cut off before any tag of a thought was most likely a thought.

@@ -120,10 +120,12 @@ async def test_a_result_carries_everything_that_the_engine_said(clock, lease):
         engine_fingerprint="e",
         weights_fingerprint="w",
         replica="r",
+        routing="stay",
     )
     engine = Engine([generation])
     held = lease(priority=4)
-    result = await calls(engine, clock, held, Ear(listening=False)).generate(COMMAND)
+    command = replace(COMMAND, prompt_tokens=90, last_replica="r", kept_tokens=80)
+    result = await calls(engine, clock, held, Ear(listening=False)).generate(command)
     assert isinstance(result, TurnCompleted)
     assert struct.unpack("<3I", base64.b64decode(result.token_ids)) == generation.token_ids
     assert result == TurnCompleted(
@@ -142,11 +144,13 @@ async def test_a_result_carries_everything_that_the_engine_said(clock, lease):
         engine_fingerprint="e",
         weights_fingerprint="w",
         replica="r",
+        routing="stay",
     )
     request = engine.requests[0]
     assert (request.program, request.messages, request.sampling) == ("job_1", COMMAND.messages, COMMAND.sampling)
     assert (request.max_tokens, request.turn, request.prefix_epoch, request.priority) == (100, 3, 1, 4)
     assert request.purpose == "turn"
+    assert (request.prompt_tokens, request.last_replica, request.kept_tokens) == (90, "r", 80)
 
 
 async def test_a_busy_engine_is_tried_again_and_the_tries_are_counted(clock, lease):

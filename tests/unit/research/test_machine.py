@@ -226,6 +226,21 @@ def test_the_smaller_of_the_two_context_limits_holds():
     assert run.start_turn().kind == "context_answer"
 
 
+def test_the_next_turn_knows_where_its_prefix_lies_and_how_much_of_it():
+    run = MachineRun.begin(context_length=8_000)
+    first = run.turn(call(), usage=Usage(prompt_tokens=2_000, completion_tokens=100), replica="r1", routing="home")
+    assert (first.last_replica, first.kept_tokens) == (None, 0)
+    run.tool("x", tokens=3_000)
+    again = MachineRun(machine.fold(run.rows), list(run.rows))
+    second = again.turn(call(), usage=Usage(prompt_tokens=5_200, completion_tokens=100), replica="r2", routing="spill")
+    assert (second.last_replica, second.kept_tokens) == ("r1", 2_100)
+    again.tool("y", tokens=2_000)
+    # The request to answer stands on another prefix, of which nobody counted what is the same.
+    full = again.turn("no form", usage=Usage(prompt_tokens=5_300, completion_tokens=10))
+    assert (full.kind, full.last_replica, full.kept_tokens) == ("context_answer", "r2", 0)
+    assert again.state.replica is None
+
+
 def full_run(**changes: object) -> MachineRun:
     run = MachineRun.begin(created(**changes), context_length=8_000)
     run.turn(call("search", query=["one"]), usage=Usage(prompt_tokens=2_000, completion_tokens=100))
