@@ -69,7 +69,9 @@ def assemble(
         search=SearchTool(searches, cache=cache, clock=clock, governor=governor),
         visit=VisitTool(
             # A tenant with a way into the perimeter may reach it by any URL, redirects included.
-            PageSource(chain, cache=cache, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)),
+            PageSource(
+                chain, cache=cache, clock=clock, of_tenant=lambda tenant: not {tenant, "*"}.isdisjoint(perimeter)
+            ),
             KeptReading(
                 PageReading(
                     KeptExtractor(extractor, cache=cache), clock=clock, metrics=metrics, count_tokens=count_tokens

@@ -75,11 +75,12 @@ class SearchTool:
         empty: Found[SearchAnswer] | None = None
         failure: str | None = None
         tally = Tally()
+        deadline = started + ask.timeout_seconds
         try:
             async with asyncio.timeout(ask.timeout_seconds):
                 for provider in self._providers:
                     try:
-                        found = await self._ask(provider, query, ask, tally)
+                        found = await self._ask(provider, query, ask, tally, deadline)
                     except BoundaryError as error:
                         failure = error.code
                         continue
@@ -92,11 +93,17 @@ class SearchTool:
             failure = "no_provider"
         return _Outcome(query, None if failure else empty, failure, self._clock.monotonic() - started, tally)
 
-    async def _ask(self, provider: SearchProvider, query: str, ask: Ask, tally: Tally) -> Found[SearchAnswer]:
+    async def _ask(
+        self, provider: SearchProvider, query: str, ask: Ask, tally: Tally, deadline: float
+    ) -> Found[SearchAnswer]:
         # As published the engine is asked for everything; what the policy refuses is left out of its answer.
         sources = ANY_SOURCE if ask.fidelity == "published" else ask.sources
 
-        longest = PROVIDER_SECONDS if provider is self._providers[-1] else FALLBACK_SECONDS
+        # A provider that cannot answer in time says so at once, and the next one has what time is left.
+        longest = min(
+            PROVIDER_SECONDS if provider is self._providers[-1] else FALLBACK_SECONDS,
+            deadline - self._clock.monotonic(),
+        )
 
         async def once(seconds: float) -> SearchAnswer:
             return await provider.search(query, tenant_id=ask.tenant_id, timeout_seconds=seconds, sources=sources)

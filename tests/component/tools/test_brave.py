@@ -139,6 +139,14 @@ async def test_the_second_that_is_over_says_when_the_next_begins(brave, stub, re
     assert caught.value.retry_after == wait
 
 
+async def test_a_retry_after_outranks_the_reset(brave, stub):
+    headers = {"X-RateLimit-Reset": "1", "Retry-After": "30"}
+    stub.gives(lambda: web.json_response(error(429, "RATE_LIMITED"), status=429, headers=headers))
+    with pytest.raises(BoundaryError) as caught:
+        await search(brave)
+    assert caught.value.retry_after == 30.0
+
+
 async def test_a_source_policy_goes_out_as_a_goggle_and_a_range(brave, stub):
     stub.gives(lambda: web.json_response(ANSWER))
     await search(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from aiohttp import web
 
@@ -71,7 +73,7 @@ def world(stub) -> World:
 async def make(world, guard):
     made = []
 
-    def build(*, search=("serper",), pages=("jina",), **tools):
+    def build(*, search=("serper",), pages=("jina",), corpus=None, **tools):
         keyed = ("serper", "brave", "tavily", "jina", "scrapedo", "firecrawl")
         sections = {
             name: {"base_url": world.base(name), "api_key": "k", "cost_usd": 0.25}
@@ -86,7 +88,7 @@ async def make(world, guard):
                 **sections,
             }
         )
-        proxy = assemble(settings, extractor=PassageExtractor(), clock=SystemClock(), guard=guard)
+        proxy = assemble(settings, extractor=PassageExtractor(), clock=SystemClock(), guard=guard, corpus=corpus)
         made.append(proxy)
         return proxy
 
@@ -100,8 +102,30 @@ async def search(proxy, **terms):
     return result.items[0]
 
 
-async def visit(proxy, **terms):
-    arguments = {"url": ["https://site.example.com/"], "goal": "wombat burrow"}
+@dataclass(frozen=True)
+class StoredPage:
+    """A page of a shelf."""
+
+    text: str
+    title: str = "Stored"
+
+
+class Shelf:
+    """A local corpus of some pages by tenant and URL."""
+
+    def __init__(self, pages=None) -> None:
+        self._pages = pages or {}
+
+    async def search(self, query, *, limit=10, tenant_id=None):
+        return []
+
+    async def page(self, url, *, tenant_id=None):
+        text = self._pages.get((tenant_id, url))
+        return StoredPage(text) if text is not None else None
+
+
+async def visit(proxy, url="https://site.example.com/", **terms):
+    arguments = {"url": [url], "goal": "wombat burrow quokka"}
     result = await proxy.call(ToolRequest("visit", arguments, Ask(timeout_seconds=60, **terms)))
     return result.items[0]
 
@@ -224,3 +248,30 @@ async def test_a_busy_engine_is_not_waited_for_where_another_can_answer(make, wo
         item = await search(proxy, cache="bypass")
         assert (item.ok, item.provider) == (True, "brave")
     assert world.asked.count("serper") == 1, "and its Retry-After is obeyed by the next call too"
+
+
+async def test_a_pause_past_the_callers_time_leaves_that_time_to_the_next_engine(make, world):
+    world.busy = {"serper"}
+    request = ToolRequest("search", {"query": ["wombats"]}, Ask(timeout_seconds=40, cache="bypass"))
+    (item,) = (await make(search=("serper", "brave")).call(request)).items
+    assert (item.provider, [one.outcome for one in item.tried]) == ("brave", ["provider_busy", "ok"])
+
+
+async def test_what_is_no_pages_key_is_refused_also_where_a_store_is_asked(make):
+    proxy = make(pages=("local", "jina"), corpus=Shelf())
+    for url in ("file:///etc/passwd", "javascript:alert(1)", "ftp://w.example/x", "data:text/html,x"):
+        item = await visit(proxy, url=url)
+        assert (item.ok, item.status, item.cache) == (False, "refused", None)
+    assert (await visit(proxy, url="corpus:none/x.md")).status == "missing"
+
+
+async def test_a_page_past_the_tenants_own_store_is_shared_and_a_stored_one_is_not(make, world):
+    shelf = Shelf({("a", "https://site.example.com/"): "The quokka of tenant a. " * 30})
+    proxy = make(pages=("local", "jina"), corpus=shelf)
+    for tenant in ("b", "c"):
+        assert (await visit(proxy, tenant_id=tenant)).provider == "jina"
+    assert world.asked == ["jina"]
+    item = await visit(proxy, tenant_id="a")
+    assert (item.provider, "quokka" in item.text) == ("local", True)
+    assert "tenant a" not in (await visit(proxy, tenant_id="b")).text
+    assert world.asked == ["jina"]

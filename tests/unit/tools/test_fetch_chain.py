@@ -119,8 +119,16 @@ def test_hosts():
     assert not any(is_chinese_host(host) for host in ("cn.example.com", "notbaidu.com", "baidu.com.example.org", ""))
 
 
-@pytest.mark.parametrize("url", ["pydoc:os", "corpus:a/b.md", "file:///etc/passwd", "ftp://a.example/", "x", ""])
-async def test_keys_and_other_schemes_go_to_the_page_store_only(url):
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.example/", "javascript:alert(1)", "x", ""])
+async def test_other_schemes_go_nowhere(url):
+    chain, log = chain_of(Provider("local", "stored"), Provider("direct", LONG), Provider("jina", LONG))
+    with pytest.raises(RefusedTarget):
+        await fetched(chain, url)
+    assert log == []
+
+
+@pytest.mark.parametrize("url", ["pydoc:os", "corpus:a/b.md"])
+async def test_keys_go_to_the_page_store_only(url):
     chain, log = chain_of(Provider("local", "stored"), Provider("direct", LONG), Provider("jina", LONG))
     assert await fetched(chain, url) == ("local", "stored", True)
     assert log == ["local"]

@@ -158,3 +158,25 @@ async def test_a_bucket_that_breaks_breaks_those_who_wait_and_no_later_ones(offi
     later = office.come("a")
     await office.clock.advance(1)
     assert await later == "rate"
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_whoever_joins_at_any_turn_of_the_loop_is_served(turns: int):
+    clock = ManualClock()
+
+    class Elsewhere(LocalBucket):
+        """Answers a turn of the loop later, as a bucket in another process does."""
+
+        async def take(self, waiting, *, patient=True):
+            await asyncio.sleep(0)
+            return await super().take(waiting, patient=patient)
+
+    gate = RateGate("the site", Elsewhere(per_second=5, burst=5, clock=clock), clock=clock)
+    gate._local = LocalBucket(per_second=5, burst=5, clock=clock)
+    first = asyncio.create_task(gate.enter("t", 100.0))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    second = asyncio.create_task(gate.enter("t", 100.0))
+    async with asyncio.timeout(30):
+        await asyncio.gather(first, second)
+    await gate.aclose()

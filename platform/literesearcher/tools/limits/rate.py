@@ -117,14 +117,20 @@ class RateGate:
                 self._asks_at = self._clock.monotonic() + granted.wait_seconds
                 self._line.refuse_before(self._asks_at, functools.partial(busy, self._name, granted.wait_seconds))
                 await self._clock.sleep(granted.wait_seconds)
+        # Here and not when the task is seen to have ended, which is a turn of the loop later: whoever joins in between
+        # must find that nobody serves.
+        self._rest()
 
-    def _ended(self, server: asyncio.Task[None]) -> None:
+    def _rest(self) -> None:
         self._server = None
         self._asks_at = 0.0
+
+    def _ended(self, server: asyncio.Task[None]) -> None:
+        if self._server is not server:
+            return
+        self._rest()
         error = None if server.cancelled() else server.exception()
-        if isinstance(error, Exception):
-            broken = error
-            self._line.refuse_all(lambda: broken)
+        self._line.refuse_all(closed if not isinstance(error, Exception) else lambda: error)
 
     async def aclose(self) -> None:
         """Safe to call twice."""

@@ -6,7 +6,9 @@ provider fetches, extraction, caches. Above: `tools.visit`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from itertools import takewhile
 
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.mojibake import is_mojibake
@@ -16,6 +18,7 @@ from literesearcher.tools.governor import Governor, Tally
 from literesearcher.tools.pages.shaping import PageShaping
 from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.port import Ask
+from literesearcher.tools.providers.local import LOOKUP_SCHEMES
 from literesearcher.tools.providers.port import FetchedPage, PageProvider
 
 FEW_CHARACTERS = 300
@@ -83,13 +86,30 @@ class FetchChain:
         self._governor = governor
         self._cache_key = "|".join(provider.cache_key for provider in self._providers)
         self.private = any(provider.private for provider in self._providers)
+        self._stored = tuple(takewhile(lambda provider: provider.private, self._providers))
+        self.stored_first = bool(self._stored)
+        """Pages of the tenant's own store are looked up before any other provider is asked."""
+        self.private_past_stored = any(provider.private for provider in self._providers[len(self._stored) :])
 
     def cache_key(self, ask: Ask) -> str:
         """What decides what a page reads as, besides its URL: the providers, and how their bodies are judged."""
         return f"{ask.fidelity}|{self._cache_key}"
 
-    async def fetch(self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally) -> tuple[FetchedPage, bool]:
-        """The page, and whether it is one worth keeping (False: no provider gave better).
+    async def stored(self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally) -> FetchedPage | None:
+        """The page out of the stores that come first, None where they have none or cannot say."""
+        deadline = self._clock.monotonic() + timeout_seconds
+        for provider in self._stored:
+            with contextlib.suppress(BoundaryError):
+                page = await self._from(provider, url, ask, deadline, tally)
+                self._metrics.page_kinds.labels(page.kind).inc()
+                return page
+        return None
+
+    async def fetch(
+        self, url: str, *, ask: Ask, timeout_seconds: float, tally: Tally, past_stored: bool = False
+    ) -> tuple[FetchedPage, bool]:
+        """The page, and whether it is one worth keeping (False: no provider gave better). `past_stored`: the stores
+        that come first were asked already.
 
         Raises `RefusedTarget` where the URL may not be fetched, else the last provider's `BoundaryError`.
         """
@@ -101,6 +121,9 @@ class FetchChain:
         improved = ask.fidelity != "published"
         worth = _worth if improved else _published_worth
         for provider in self._in_order(url, ask.tenant_id):
+            if past_stored and provider in self._stored:
+                failed = BoundaryError("the page store has no such page", code="page_missing")
+                continue
             try:
                 page = await self._from(provider, url, ask, deadline, tally)
             except RefusedTarget as error:
@@ -128,8 +151,10 @@ class FetchChain:
 
     def _in_order(self, url: str, tenant_id: str) -> list[PageProvider]:
         local = [provider for provider in self._providers if provider.id == "local"]
-        if not url.strip().lower().startswith(("http://", "https://")):
-            return local  # a key of the page store, or nothing that is fetched
+        spelled = url.strip().lower()
+        if not spelled.startswith(("http://", "https://")):
+            # A key of the page store, or nothing that is ever fetched.
+            return local if spelled.startswith(LOOKUP_SCHEMES) else []
         try:
             host = self._guard.target(url, tenant_id=tenant_id).raw_host or ""
         except RefusedTarget:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from literesearcher.errors import BoundaryError
+from literesearcher.timing.clock import Clock
 from literesearcher.tools.cache.entry import Entry, digest_of
 from literesearcher.tools.cache.keys import canonical_url, key_of
 from literesearcher.tools.cache.lookup import Found, How, Lookup, NotKept, Produced
@@ -58,9 +59,15 @@ class PageSource:
     """One a process. `of_tenant`: whether this tenant's pages may come from inside the perimeter."""
 
     def __init__(
-        self, chain: FetchChain, *, cache: ResultCache, of_tenant: Callable[[str], bool] = lambda tenant_id: False
+        self,
+        chain: FetchChain,
+        *,
+        cache: ResultCache,
+        clock: Clock,
+        of_tenant: Callable[[str], bool] = lambda tenant_id: False,
     ) -> None:
         self._chain = chain
+        self._clock = clock
         self._cache = cache
         self._of_tenant = of_tenant
 
@@ -69,6 +76,11 @@ class PageSource:
 
         Where the page is kept and `peek` knows what was read in it, its text is left where it is.
         """
+        if self._stored_apart(ask):
+            stored = await self._chain.stored(url, ask=ask, timeout_seconds=FETCH_SECONDS, tally=tally)
+            if stored is not None:
+                now = self._clock.now().timestamp()
+                return Found(SourcedPage(stored, await digest_of(stored.text)), "miss", now)
         newer_than: float | None = None
         for _ in range(_LOOKS):
             found = await self._look(url, ask, tally, newer_than)
@@ -87,17 +99,26 @@ class PageSource:
             newer_than = found.entry_at
         return await self._look(url, replace(ask, cache="bypass"), tally, None)
 
+    def _stored_apart(self, ask: Ask) -> bool:
+        """Is the tenant's own store asked before the cache? Its pages are kept for nobody, so what the providers after
+        it give can be shared. A job that records, or reads what it recorded, keeps the whole as one."""
+        return self._chain.stored_first and ask.cache in ("default", "bypass")
+
     async def _look(self, url: str, ask: Ask, tally: Tally, newer_than: float | None) -> Found[SourcedPage]:
-        private = self._chain.private or self._of_tenant(ask.tenant_id)
+        apart = self._stored_apart(ask)
+        of_store = self._chain.private_past_stored if apart else self._chain.private
+        private = of_store or self._of_tenant(ask.tenant_id)
 
         async def produce(tally: Tally) -> Produced[SourcedPage | None]:
             try:
-                page, good = await self._chain.fetch(url, ask=ask, timeout_seconds=FETCH_SECONDS, tally=tally)
+                page, good = await self._chain.fetch(
+                    url, ask=ask, timeout_seconds=FETCH_SECONDS, tally=tally, past_stored=apart
+                )
             except BoundaryError as error:
                 if error.code != "page_missing":
                     raise
                 # A stored page may be added at any moment.
-                return Produced(None, status="missing", keep="recorded" if self._chain.private else "shared")
+                return Produced(None, status="missing", keep="recorded" if of_store else "shared")
             digest = await digest_of(page.text)
             # Stored pages are not kept twice: their owner may change or remove them at any time.
             shared = good and not page.whole and (private or not page.private)

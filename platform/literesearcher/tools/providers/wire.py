@@ -152,6 +152,9 @@ async def _refused(
     if judge is not None and response.status >= 400:
         judged = judge(Refusal(response.status, response.headers, await _beginning(response)))
         if judged is not None:
+            told = retry_after_seconds(response.headers.get("Retry-After"), now)
+            if judged.transient and told is not None:
+                judged.retry_after = told
             return judged
     status = response.status
     if status == 402:
