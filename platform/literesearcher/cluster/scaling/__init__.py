@@ -1,0 +1,1 @@
+"""How many replicas each application has: pure policies, and the thin classes that Ray Serve calls."""
