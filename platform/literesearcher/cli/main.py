@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "jobs": "List, show, follow, replay, cancel and delete jobs.",
     "corpus": "The local corpus: add, list, remove.",
     "keys": "API keys: create, list, revoke.",
+    "cluster": "The applications on Ray Serve: up, status, down, config, drain.",
     "store": "The job store: migrate, status.",
     "doctor": "What is configured, what answers, what is missing, what to do.",
 }

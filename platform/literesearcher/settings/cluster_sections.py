@@ -41,6 +41,13 @@ class SglangSection(Section):
     speculative: Literal["off", "ngram"] = Field("off", description="Speculative decoding without a draft model.")
     metrics: bool = Field(True, description="The runtime's own metric families.")
     max_running: int | None = Field(None, ge=1, description="Requests decoded at once; default: SGLang's.")
+    stream_tokens: int = Field(8, ge=1, le=1000, description="Tokens a streamed piece: each piece costs CPU time.")
+    deterministic: bool = Field(
+        False, description="The same tokens for the same seed, at some cost: without it SGLang takes no seed."
+    )
+    load_format: Literal["auto", "dummy"] = Field(
+        "auto", description="dummy: random weights in the checkpoint's shape, for measurements."
+    )
     health_seconds: float = Field(30.0, gt=0, description="A one-token generation must come within this time.")
     device: Literal["cuda", "cpu"] = Field("cuda", description="cpu is for tests, by the CPU kit.")
 
@@ -49,9 +56,8 @@ class ClusterSection(Section):
     """The Ray Serve applications."""
 
     address: str | None = Field(
-        None, description="Ray cluster to join (`auto`, `ray://…`); none: a local one is started."
+        None, description="Ray cluster to use (`HOST:PORT`, or `auto`); none: a local one is started."
     )
-    namespace: str = Field("literesearcher", description="Ray namespace of the applications.")
     http_host: str = Field("127.0.0.1", description="Serve's own HTTP port listens there; beyond loopback needs TOKEN.")
     http_port: int = Field(8100, ge=0, le=65535, description="Serve's own HTTP port.")
     token: SecretStr | None = Field(None, description="Service token of Serve's HTTP port.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from literesearcher.settings.cluster_sections import ClusterSection, SglangSection
 from literesearcher.settings.provider_sections import (
     BraveSection,
     DirectSection,
@@ -60,6 +61,8 @@ class Settings(Section):
     research: ResearchSection = ResearchSection()
     gateway: GatewaySection = GatewaySection()
     orchestrator: OrchestratorSection = OrchestratorSection()
+    sglang: SglangSection = SglangSection()
+    cluster: ClusterSection = ClusterSection()
 
     @property
     def engine_kind(self) -> str:

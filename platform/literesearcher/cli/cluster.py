@@ -1,0 +1,71 @@
+"""`literesearcher cluster`: the applications on Ray Serve, on this machine or on a cluster.
+
+Owns: arguments. Refuses to know: what is done (`cli.cluster_operations`).
+"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group("cluster")
+def command() -> None:
+    """Engine, tools and orchestrator as Ray Serve applications.
+
+    Without CLUSTER__ADDRESS a Ray of its own is started on this machine, for loopback alone. The gateway needs no Ray.
+    """
+
+
+@command.command("up")
+def up() -> int:
+    """Start or update the applications; returns when they are healthy."""
+    from literesearcher.cli import cluster_operations
+    from literesearcher.cli.local_corpus import prepare_corpus
+    from literesearcher.cli.session import log_to_stderr, read_settings, run_async
+    from literesearcher.timing.clock import SystemClock
+
+    settings = read_settings()
+    log_to_stderr()
+    prepare_corpus(settings)
+    return run_async(cluster_operations.up(settings, SystemClock()))
+
+
+@command.command("status")
+def status() -> int:
+    """What runs where, and what is blocked. Exit code 1 where not all is healthy."""
+    from literesearcher.cli import cluster_operations
+    from literesearcher.cli.session import read_settings, run_async
+
+    return run_async(cluster_operations.status(read_settings()))
+
+
+@command.command("down")
+def down() -> int:
+    """End the applications, and the Ray that `up` started."""
+    from literesearcher.cli import cluster_operations
+    from literesearcher.cli.session import read_settings, run_async
+
+    return run_async(cluster_operations.down(read_settings()))
+
+
+@command.command("config")
+def config() -> int:
+    """Print Serve's configuration, as `serve deploy` and RayService take it. No secret is in it."""
+    import yaml  # type: ignore[import-untyped]
+
+    from literesearcher.cli.session import read_settings
+    from literesearcher.cluster.configuration import serve_configuration
+
+    click.echo(yaml.safe_dump(serve_configuration(read_settings()), sort_keys=False, allow_unicode=True), nl=False)
+    return 0
+
+
+@command.command("drain")
+@click.argument("node", required=False)
+def drain(node: str | None) -> int:
+    """Take NODE (address or id) out of use; returns when no replica is on it. For before a node or pod is stopped."""
+    from literesearcher.cli import cluster_operations
+    from literesearcher.cli.session import read_settings, run_async
+    from literesearcher.timing.clock import SystemClock
+
+    return run_async(cluster_operations.drain(read_settings(), node, SystemClock()))

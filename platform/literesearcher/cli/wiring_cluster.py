@@ -1,0 +1,116 @@
+"""The three Serve applications put together: what stands behind each port in the replicas of a cluster.
+
+Owns: which class each replica holds, and its settings: those of its application's arguments over those of its node's
+environment (the secrets). Refuses to know: replica counts and resources (`cluster.configuration`), what the parts do.
+Loaded by Ray's processes only; each factory imports what its own application needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from literesearcher.cluster.configuration import ENGINE, TOOLS
+from literesearcher.engine.port import Engine
+from literesearcher.settings.load import load_settings
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import SystemClock
+from literesearcher.tools.port import Tools
+
+if TYPE_CHECKING:
+    from literesearcher.orchestrator.worker import Orchestrator
+
+Given = Mapping[str, str]
+"""Settings by environment name, as the configuration gives them."""
+
+
+def engine(args: Mapping[str, Any]) -> Any:
+    """The application `engine`, as Serve's import path names it; so the others."""
+    from literesearcher.cluster.applications import engine_application
+
+    return engine_application(partial(make_replica_engine, dict(args["settings"])))
+
+
+def tools(args: Mapping[str, Any]) -> Any:
+    """The application `tools`."""
+    from literesearcher.cluster.applications import tools_application
+
+    return tools_application(partial(open_replica_tools, dict(args["settings"])))
+
+
+def orchestrator(args: Mapping[str, Any]) -> Any:
+    """The application `orchestrator`."""
+    from literesearcher.cluster.applications import orchestrator_application
+
+    return orchestrator_application(partial(open_replica_orchestrator, dict(args["settings"])))
+
+
+def make_replica_engine(given: Given) -> Engine:
+    """The runtime of one engine replica."""
+    from literesearcher.cli.wiring_engine import make_engine
+
+    settings = replica_settings(given)
+    return make_engine(settings.engine, SystemClock(), settings.sglang)
+
+
+@asynccontextmanager
+async def open_replica_tools(given: Given) -> AsyncIterator[Tools]:
+    """The tool proxy of one replica. It reads pages with the pool of engines, or as EXTRACTOR says."""
+    from literesearcher.cli.wiring import read_prompts
+    from literesearcher.cli.wiring_tools import open_tools
+
+    settings = replica_settings(given)
+    async with AsyncExitStack() as stack:
+        yield await open_tools(
+            settings, engine=pool(settings), prompts=read_prompts(settings), clock=SystemClock(), stack=stack
+        )
+
+
+@asynccontextmanager
+async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]:
+    """The worker of one replica, over the handles of the other applications."""
+    from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
+    from literesearcher.cli.wiring import attempt_settings, worker_id
+    from literesearcher.cluster.applications import handle_of
+    from literesearcher.cluster.serve_tools import ServeTools
+    from literesearcher.orchestrator.worker import Orchestrator
+
+    settings = replica_settings(given)
+    prepare_data_dir(settings)
+    async with AsyncExitStack() as stack:
+        store = await open_settings_store(settings)
+        stack.push_async_callback(store.aclose)
+        live = open_live(settings)
+        stack.push_async_callback(live.aclose)
+        yield Orchestrator(
+            store=store,
+            live=live,
+            engine=pool(settings),
+            tools=ServeTools(handle_of(TOOLS)),
+            orchestrator=settings.orchestrator,
+            research=settings.research,
+            engine_section=settings.engine,
+            clock=SystemClock(),
+            worker_id=worker_id(),
+            attempt_settings=attempt_settings(settings),
+            budgets=settings.budgets,
+            repeats=settings.tools.repeats,
+        )
+
+
+def replica_settings(given: Given) -> Settings:
+    """What the configuration gives, over the environment of the node."""
+    return load_settings({**os.environ, **given}, dotenv=None)
+
+
+def pool(settings: Settings) -> Engine:
+    """The application `engine`, for the other two."""
+    from literesearcher.cluster.applications import handle_of
+    from literesearcher.cluster.serve_engine import ServeEngine
+    from literesearcher.engine.tokenizer import Tokenizer
+
+    file = settings.engine.tokenizer_file
+    return ServeEngine(handle_of(ENGINE), tokenizer=Tokenizer.from_file(file) if file else None)

@@ -1,0 +1,138 @@
+"""Serve's configuration of the three applications, from the settings: the one generator of it.
+
+Owns: names, import paths, which settings each application is given (so that a change of one restarts no other),
+replicas, resources, drains. Refuses to know: Ray (the result is plain data, in the form that `serve deploy` and
+RayService's `serveConfigV2` take), how it is applied. No secret is in it: secrets are in the environment of the nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.environment import plain_environment
+from literesearcher.settings.model import Settings
+from literesearcher.settings.own_site import is_loopback
+
+BUILDERS = "literesearcher.cli.wiring_cluster"
+"""The module that builds the applications; loaded by Ray's processes."""
+ENGINE, TOOLS, ORCHESTRATOR = "engine", "tools", "orchestrator"
+DEPLOYMENTS = {ENGINE: "Engine", TOOLS: "Tools", ORCHESTRATOR: "Orchestrator"}
+PROVIDERS = ("serper", "searxng", "brave", "tavily", "direct", "jina", "scrapedo", "firecrawl")
+SECTIONS = {
+    ENGINE: ("engine", "sglang"),
+    TOOLS: ("", "redis", "engine", "extractor", "sglang", "tools", "corpus", "research", *PROVIDERS),
+    ORCHESTRATOR: (
+        *("", "store", "redis", "engine", "extractor", "sglang", "tools", "corpus", "budgets", "research"),
+        *("orchestrator", *PROVIDERS),
+    ),
+}
+"""What each application reads. The orchestrator writes the tools' set-up into each attempt's first event."""
+ENGINE_CALLS = 512
+"""Turns that one engine replica takes at once; its own scheduler decides how many of them run."""
+TOOL_CALLS = 256
+HEALTH_PERIOD_SECONDS = 5.0
+DRAIN_LOOK_SECONDS = 0.5
+HAND_BACK_SECONDS = 15.0
+"""For handing jobs back, beyond the grace that their steps get."""
+
+
+def serve_configuration(settings: Settings) -> dict[str, Any]:
+    """The whole configuration. ConfigurationError where no cluster could run it."""
+    check(settings)
+    section = settings.cluster
+    return {
+        "proxy_location": "EveryNode",
+        "http_options": {"host": section.http_host, "port": section.http_port},
+        "logging_config": {"log_level": "WARNING", "enable_access_log": False},
+        "applications": [
+            _application(
+                settings,
+                ENGINE,
+                _replicas(section.engine_min_replicas, section.engine_max_replicas),
+                max_ongoing_requests=ENGINE_CALLS,
+                graceful_shutdown_timeout_s=section.drain_seconds,
+                health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
+                ray_actor_options=_engine_resources(settings),
+            ),
+            _application(
+                settings,
+                TOOLS,
+                _replicas(section.tools_min_replicas, section.tools_max_replicas),
+                max_ongoing_requests=TOOL_CALLS,
+                graceful_shutdown_timeout_s=section.drain_seconds,
+                ray_actor_options={"num_cpus": 0.5},
+            ),
+            _application(
+                settings,
+                ORCHESTRATOR,
+                _replicas(section.orchestrator_min_replicas, section.orchestrator_max_replicas),
+                graceful_shutdown_timeout_s=settings.orchestrator.grace_seconds + HAND_BACK_SECONDS,
+                ray_actor_options={"num_cpus": 0.5},
+            ),
+        ],
+    }
+
+
+def check(settings: Settings) -> None:
+    """What can be known before any node is asked. ConfigurationError in a sentence."""
+    section = settings.cluster
+    if section.gpus_per_node is not None and engine_gpus(settings) > section.gpus_per_node:
+        raise ConfigurationError(
+            f"one engine replica needs {engine_gpus(settings)} GPUs of one node, and a node has "
+            f"{section.gpus_per_node}: lower LITERESEARCHER_SGLANG__TENSOR_PARALLEL"
+        )
+    for name in DEPLOYMENTS:
+        low, high = (getattr(section, f"{name}_{end}_replicas") for end in ("min", "max"))
+        if low > high:
+            prefix = f"LITERESEARCHER_CLUSTER__{name.upper()}"
+            raise ConfigurationError(f"{prefix}_MIN_REPLICAS is {low}, above {prefix}_MAX_REPLICAS, which is {high}")
+    if section.token is None and not is_loopback(section.http_host):
+        raise ConfigurationError(
+            f"Serve's HTTP port on {section.http_host} could be used by others: set LITERESEARCHER_CLUSTER__TOKEN, "
+            "or LITERESEARCHER_CLUSTER__HTTP_HOST=127.0.0.1"
+        )
+    if settings.tools.url is not None:
+        raise ConfigurationError(
+            "LITERESEARCHER_TOOLS__URL names a tool proxy elsewhere, but a cluster has its own: leave one of them out"
+        )
+
+
+def engine_gpus(settings: Settings) -> int:
+    """GPUs of one engine replica, all on one node."""
+    if settings.engine_kind == "sglang" and settings.sglang.device == "cuda":
+        return settings.sglang.tensor_parallel
+    return 0
+
+
+def _engine_resources(settings: Settings) -> dict[str, Any]:
+    gpus = engine_gpus(settings)
+    resources: dict[str, Any] = {"num_cpus": 1 if gpus else 0.5}
+    if gpus:
+        resources["num_gpus"] = gpus
+    if settings.cluster.engine_python is not None:
+        resources["runtime_env"] = {"py_executable": str(settings.cluster.engine_python)}
+    return resources
+
+
+def _replicas(low: int, high: int) -> dict[str, Any]:
+    if low == high:
+        return {"num_replicas": low}
+    return {"autoscaling_config": {"min_replicas": low, "max_replicas": high}}
+
+
+def _application(settings: Settings, name: str, replicas: dict[str, Any], **options: Any) -> dict[str, Any]:
+    deployment = {
+        "name": DEPLOYMENTS[name],
+        **replicas,
+        "graceful_shutdown_wait_loop_s": DRAIN_LOOK_SECONDS,
+        "health_check_period_s": HEALTH_PERIOD_SECONDS,
+        **options,
+    }
+    return {
+        "name": name,
+        "route_prefix": f"/{name}" if name == ENGINE else None,
+        "import_path": f"{BUILDERS}:{name}",
+        "args": {"settings": plain_environment(settings, SECTIONS[name])},
+        "deployments": [deployment],
+    }

@@ -1,0 +1,124 @@
+"""The application `engine`: one runtime a replica, whatever engine the settings mean.
+
+Owns: how a turn travels (whole where nobody listens, else in few pieces, since each piece costs a millisecond of both
+processes), errors as values, what the replica tells the router, its health, what its stop means for turns.
+Refuses to know: Ray Serve's configuration, which engine it is, jobs. Caller: `cluster.serve_engine`. Serve itself
+keeps a stopping replica out of routing and waits for its calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol, runtime_checkable
+
+from literesearcher.engine.load import EngineLoad
+from literesearcher.engine.port import DeltaSink, Engine, EngineInfo, Generation, GenerationRequest
+from literesearcher.errors import BoundaryError, LiteResearcherError
+
+PIECE_SECONDS = 0.25
+"""Text of so long goes as one piece. A piece costs about 1.1 ms of CPU on each side."""
+
+Outcome = Generation | LiteResearcherError
+"""An error is a value on the way: raised, Ray would wrap it, and print a traceback that is none of its own."""
+
+
+@runtime_checkable
+class _Loaded(Protocol):
+    """`engine.load.Loaded`, as it can be seen of an object."""
+
+    async def load(self) -> EngineLoad: ...
+    async def release(self, program: str) -> None: ...
+    async def check(self) -> None: ...
+
+
+class EngineReplica:
+    """One replica. `make` gives the engine; it runs in the replica's own process."""
+
+    def __init__(self, make: Callable[[], Engine], replica: str | None = None) -> None:
+        """`replica`: its name, None: as Serve names it."""
+        self._replica = replica or _own_name()
+        self._engine = make()
+        self._loaded = self._engine if isinstance(self._engine, _Loaded) else None
+        self._generated = False
+
+    async def describe(self) -> EngineInfo | LiteResearcherError:
+        """What the engine says of itself."""
+        try:
+            return await self._engine.describe()
+        except LiteResearcherError as error:
+            return error
+
+    async def generate(self, request: GenerationRequest, timeout_seconds: float) -> Outcome:
+        """One generation, whole."""
+        return await self._outcome(request, timeout_seconds, None)
+
+    async def stream(self, request: GenerationRequest, timeout_seconds: float) -> AsyncIterator[str | Outcome]:
+        """Pieces of text, then the outcome. Cancelling it closes the generation."""
+        pieces: list[str] = []
+        some = asyncio.Event()
+
+        async def sink(text: str) -> None:
+            pieces.append(text)
+            some.set()
+
+        work = asyncio.create_task(self._outcome(request, timeout_seconds, sink))
+        work.add_done_callback(lambda _: some.set())
+        try:
+            while not work.done():
+                await some.wait()
+                if pieces:
+                    text = "".join(pieces)
+                    pieces.clear()
+                    yield text
+                some.clear()
+                await asyncio.wait([work], timeout=PIECE_SECONDS)
+                if pieces:
+                    some.set()
+            if pieces:
+                yield "".join(pieces)
+            yield work.result()
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def release(self, program: str) -> None:
+        """What is kept for the conversation may go."""
+        if self._loaded is not None:
+            await self._loaded.release(program)
+
+    async def load(self) -> EngineLoad | None:
+        """The load now, None of an engine that holds no conversations."""
+        return await self._loaded.load() if self._loaded is not None else None
+
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """What routers in all callers read every second or two: the fields of `EngineLoad`, empty without a pool."""
+        load = await self.load()
+        return dataclasses.asdict(load) if load is not None else {}
+
+    async def check_health(self) -> None:
+        """A real generation of one token, unless one has ended since the last check; raises where none comes."""
+        generated, self._generated = self._generated, False
+        if self._loaded is not None and not generated:
+            await self._loaded.check()
+
+    async def __del__(self) -> None:
+        """Serve has waited for the turns; what runs in the replica ends with it."""
+        await self._engine.aclose()
+
+    async def _outcome(self, request: GenerationRequest, timeout_seconds: float, sink: DeltaSink | None) -> Outcome:
+        try:
+            generation = await self._engine.generate(request, timeout_seconds=timeout_seconds, on_delta=sink)
+        except LiteResearcherError as error:
+            return error
+        except TimeoutError:
+            return BoundaryError("the model took too long", code="engine_timeout", transient=True)
+        self._generated = True
+        return dataclasses.replace(generation, replica=self._replica)
+
+
+def _own_name() -> str:
+    from ray import serve
+
+    return str(serve.get_replica_context().replica_tag)

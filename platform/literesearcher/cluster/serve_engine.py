@@ -1,0 +1,110 @@
+"""The engine over a handle of the application `engine`: implements `engine.port.Engine` for orchestrators and tools.
+
+Owns: one try a call, the call's deadline, that a cancelled call is cancelled in the replica too (Ray does not see a
+dropped reader), that all turns of a job carry its id. Refuses to know: which replica is right (the router), retries.
+Its tokenizer is the model's own, in this process: counting a text is not worth a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from literesearcher.cluster.serve_failures import FAILURES, lost_call
+from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.tokenizer import Tokenizer
+from literesearcher.errors import BoundaryError, LiteResearcherError
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
+
+DESCRIBE_SECONDS = 15.0
+GRACE_SECONDS = 5.0
+"""The replica's own deadline comes first; this one is for a replica that does not answer at all."""
+
+
+class ServeEngine:
+    """The pool of engine replicas as one engine."""
+
+    def __init__(self, handle: DeploymentHandle[Any], *, tokenizer: Tokenizer | None = None) -> None:
+        self._handle = handle
+        self._tokenizer = tokenizer
+        self._info: EngineInfo | None = None
+
+    async def describe(self) -> EngineInfo:
+        """Asked of one replica, once."""
+        if self._info is None:
+            answer = await self._whole(self._handle.describe.remote(), DESCRIBE_SECONDS)
+            if not isinstance(answer, EngineInfo):
+                raise _garbled()
+            self._info = answer
+        return self._info
+
+    async def generate(
+        self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
+    ) -> Generation:
+        """One generation; streamed only where somebody listens."""
+        limit = timeout_seconds + GRACE_SECONDS
+        called = self._handle.options(session_id=request.program)
+        if on_delta is None:
+            return _generation(await self._whole(called.generate.remote(request, timeout_seconds), limit))
+        pieces: Any = called.options(stream=True).stream.remote(request, timeout_seconds)
+        try:
+            async with asyncio.timeout(limit):
+                async for piece in pieces:
+                    if isinstance(piece, str):
+                        await on_delta(piece)
+                    else:
+                        return _generation(piece)
+        except FAILURES as error:
+            raise lost_call(error, "the engine", room="engine") from error
+        except TimeoutError:
+            raise _late() from None
+        finally:
+            pieces.cancel()
+        raise _garbled()
+
+    async def release(self, program: str) -> None:
+        """The job goes on no more: what its replica keeps for it may go. A replica that is away has nothing left."""
+        try:
+            await self._handle.options(session_id=program).release.remote(program)
+        except FAILURES:
+            return
+
+    def count_tokens(self, text: str) -> int | None:
+        """By the model's own tokenizer, None where no file was named."""
+        return self._tokenizer.count(text) if self._tokenizer else None
+
+    async def aclose(self) -> None:
+        """The handle belongs to the process."""
+
+    async def _whole(self, response: Any, seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await response
+        except FAILURES as error:
+            raise lost_call(error, "the engine", room="engine") from error
+        except TimeoutError:
+            raise _late() from None
+        finally:
+            # An answered call hears nothing of it.
+            response.cancel()
+        if isinstance(answer, LiteResearcherError):
+            raise answer
+        return answer
+
+
+def _generation(outcome: Any) -> Generation:
+    if isinstance(outcome, LiteResearcherError):
+        raise outcome
+    if not isinstance(outcome, Generation):
+        raise _garbled()
+    return outcome
+
+
+def _garbled() -> BoundaryError:
+    return BoundaryError("the engine sent no whole answer", code="engine_garbage", transient=True)
+
+
+def _late() -> BoundaryError:
+    return BoundaryError("no answer of the engine in time", code="engine_timeout", transient=True)
