@@ -18,10 +18,13 @@ from typing import Any
 import uvicorn
 
 from literesearcher.errors import ConfigurationError
+from literesearcher.gateway.request_heads import timed_heads
 
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time of usual proxies and client pools, so that they close first."""
 _BACKLOG = 2048
+HEAD_SECONDS = 20.0
+"""From a connection's opening to the end of its first request's head; a client that is slower is let go."""
 _HEAD_BYTES = 16 * 1024
 """Request line and headers together that are always taken; the HTTP library refuses a longer head with 400 unless it
 came in one piece."""
@@ -52,6 +55,7 @@ async def serve(
     ready: Callable[[int], None] | None = None,
     setting: str = "LITERESEARCHER_GATEWAY__PORT",
     grace_seconds: float = 5.0,
+    head_seconds: float = HEAD_SECONDS,
 ) -> None:
     """Serve until `stop` is set, then let running answers end for `grace_seconds` at most.
 
@@ -68,7 +72,7 @@ async def serve(
         server_header=False,
         proxy_headers=False,
         ws="none",
-        http="h11",
+        http=timed_heads(head_seconds),
         h11_max_incomplete_event_size=_HEAD_BYTES,
         lifespan="off",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

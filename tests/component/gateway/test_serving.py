@@ -97,3 +97,42 @@ async def test_cancelling_it_closes_the_port() -> None:
         await asyncio.wait_for(running, PATIENCE)
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+async def slow(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the body, and answers well after the time of a head."""
+    while (await receive()).get("more_body"):
+        pass
+    await asyncio.sleep(0.6)
+    await hello(scope, receive, send)
+
+
+async def test_a_client_that_stops_within_a_head_is_let_go_and_no_other() -> None:
+    stop = asyncio.Event()
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    running = asyncio.ensure_future(
+        serve(slow, host="127.0.0.1", port=0, stop=stop, ready=found.set_result, head_seconds=0.2)
+    )
+    port = await asyncio.wait_for(found, PATIENCE)
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    heads = (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Mo")
+    stuck = [await asyncio.open_connection("127.0.0.1", port) for _ in heads]
+    for (_, writer), head in zip(stuck, heads, strict=True):
+        writer.write(head)
+    for reader, writer in stuck:
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b"", "closed without an answer"
+        writer.close()
+    # A slow body and a slow answer take longer than a head may; a second head on the same connection is timed again.
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na")
+    await asyncio.sleep(0.4)
+    writer.write(b"b")
+    assert (await asyncio.wait_for(reader.readuntil(b"hi"), PATIENCE)).startswith(b"HTTP/1.1 200")
+    await asyncio.sleep(0.4)
+    writer.write(request)
+    assert (await asyncio.wait_for(reader.readuntil(b"hi"), PATIENCE)).startswith(b"HTTP/1.1 200")
+    writer.write(request[:9])
+    assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+    writer.close()
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE)
