@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -222,9 +223,7 @@ def test_no_oscillation_at_constant_load(held, running, queued, live, start):
     cluster = _Cluster(least=1, most=10, start=start)
     for look in range(1_500):
         cluster.look(float(look), held=held, running=running, queued=queued, live=live)
-    moves = [
-        after - before for before, after in zip(cluster.targets, cluster.targets[1:], strict=False) if after != before
-    ]
+    moves = [after - before for before, after in pairwise(cluster.targets) if after != before]
     turns = sum(one * other < 0 for one, other in zip(moves, moves[1:], strict=False))
     assert turns <= 1
     assert len(set(cluster.targets[-400:])) == 1
@@ -255,7 +254,7 @@ def test_paused_jobs_count_and_their_end_brings_replicas_down_one_at_a_time():
     assert cluster.targets[-1] >= 5
     reasons = {cluster.look(float(look), held=0, live=0) for look in range(300, 1_500)}
     assert cluster.targets[-1] == 1
-    falls = [before - after for before, after in zip(cluster.targets, cluster.targets[1:], strict=False)]
+    falls = [before - after for before, after in pairwise(cluster.targets)]
     assert max(falls) == 1
     assert "down" in reasons
 

@@ -1,8 +1,8 @@
 """From a demand to a number of replicas, one step at a time: thresholds, patience, bounds. Pure.
 
-Owns: that a steady demand gives a steady number. Up when the demand passes `high` of the replicas there are, and has for
-`up_seconds`; down by one when one replica less would be filled to no more than `low`, for so long as it takes. Between
-the two lies nothing to do: one that came is not taken back by the demand that brought it.
+Owns: that a steady demand gives a steady number. Up when the demand passes `high` of the replicas there are, and has
+for `up_seconds`; down by one when one replica less would be filled to no more than `low`, for so long as it takes.
+Between the two lies nothing to do: one that came is not taken back by the demand that brought it.
 Refuses to know: what the demand is made of, Ray, clocks (instants come in). Above: the three policies.
 """
 
