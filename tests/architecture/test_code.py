@@ -73,7 +73,8 @@ def test_nothing_reads_the_environment_but_the_program_itself(sources):
     reading = {
         f"{source.name}:{node.lineno}"
         for source in sources
-        if not source.name.startswith(("cli/", "testing/"))
+        # SGLang and its processes are told some things by the environment alone.
+        if not source.name.startswith(("cli/", "testing/")) and source.name != "engine/sglang/containment.py"
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and ast.unparse(node.value) == "os"
     }

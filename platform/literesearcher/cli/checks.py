@@ -26,6 +26,7 @@ from literesearcher.cli.storage import opened_store, prepare_data_dir
 from literesearcher.cli.wiring import read_prompts
 from literesearcher.cli.wiring_engine import make_engine
 from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.settings.cluster_sections import SglangSection
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import known
 from literesearcher.settings.sections import EngineSection
@@ -167,8 +168,8 @@ async def _prompts(settings: Settings) -> Finding:
     return Finding("prompts", "ok", ", ".join(f"{name} {digest[:12]}" for name, digest in prompts.digests.items()))
 
 
-async def _describe(subject: str, section: EngineSection) -> Finding:
-    engine = make_engine(section, SystemClock())
+async def _describe(subject: str, section: EngineSection, sglang: SglangSection | None = None) -> Finding:
+    engine = make_engine(section, SystemClock(), sglang)
     try:
         info = await engine.describe()
     finally:
@@ -184,7 +185,7 @@ async def _describe(subject: str, section: EngineSection) -> Finding:
 
 
 async def _engine(settings: Settings) -> Finding:
-    return await _describe("engine", settings.engine)
+    return await _describe("engine", settings.engine, settings.sglang)
 
 
 async def _extractor(settings: Settings) -> Finding:

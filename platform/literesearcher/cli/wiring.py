@@ -108,7 +108,7 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
         stack.push_async_callback(store.aclose)
         live = open_live(settings)
         stack.push_async_callback(live.aclose)
-        engine = make_engine(settings.engine, clock)
+        engine = make_engine(settings.engine, clock, settings.sglang)
         stack.push_async_callback(engine.aclose)
         yield Foundation(settings=settings, clock=clock, prompts=prompts, store=store, live=live, engine=engine)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from literesearcher.engine.port import Engine
 from literesearcher.errors import ConfigurationError
+from literesearcher.settings.cluster_sections import SglangSection
 from literesearcher.settings.sections import EngineSection
 from literesearcher.timing.clock import Clock
 
@@ -16,8 +17,9 @@ def engine_kind(section: EngineSection) -> str:
     return section.kind or ("openai" if section.base_url else "extractive")
 
 
-def make_engine(section: EngineSection, clock: Clock) -> Engine:
-    """The engine of a section. ConfigurationError for a kind that is not in this version, or a bad tokenizer file."""
+def make_engine(section: EngineSection, clock: Clock, sglang: SglangSection | None = None) -> Engine:
+    """The engine of a section. ConfigurationError for a kind that is not in this version, or what it lacks. `sglang`
+    is given where this process may hold that runtime."""
     kind = engine_kind(section)
     if kind == "openai":
         from literesearcher.engine.openai import OpenAIEngine
@@ -32,4 +34,13 @@ def make_engine(section: EngineSection, clock: Clock) -> Engine:
             # It counts nothing here, but a wrong path must not wait for the day when a server is set.
             Tokenizer.from_file(section.tokenizer_file)
         return ExtractiveEngine()
+    if kind == "sglang" and sglang is not None:
+        from literesearcher.engine.sglang.engine import SglangEngine
+
+        return SglangEngine(sglang, opens_thought=section.opens_thought)
+    if kind == "sglang":
+        raise ConfigurationError(
+            "SGLang runs in the process of the orchestrator or in a replica, not in this one: name a model server with "
+            "LITERESEARCHER_EXTRACTOR__BASE_URL"
+        )
     raise ConfigurationError(f"engine {kind} is not in this version: use extractive or openai")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import ValidationError
@@ -19,8 +18,9 @@ from literesearcher.errors import ConfigurationError
 from literesearcher.settings.dotenv_file import read_dotenv
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, way_out
+from literesearcher.settings.urls import base_url, redis_url
 
-AVAILABLE_ENGINES = ("extractive", "openai")
+AVAILABLE_ENGINES = ("extractive", "openai", "sglang")
 """Engine kinds that this version holds; the other names are reserved."""
 
 
@@ -70,7 +70,9 @@ def _value(setting: Setting, value: str, spoken: str) -> Any:
     if setting.mapped:
         return _json_object(value, spoken)
     if setting.field == "base_url" or (setting.section, setting.field) == ("tools", "url"):
-        return _base_url(value, spoken, setting)
+        return base_url(value, spoken, setting)
+    if (setting.section, setting.field) in (("redis", "url"), ("tools", "redis_url")):
+        return redis_url(value, spoken)
     if setting.field == "dir" or setting.field.endswith(("_dir", "_file")):
         return Path(value).expanduser()
     return value
@@ -96,32 +98,6 @@ def _json_object(value: str, spoken: str) -> dict[str, Any]:
     return found
 
 
-def _base_url(value: str, spoken: str, setting: Setting) -> str:
-    """Without a closing slash; an engine's ends in /v1, which is added where the URL has no path at all."""
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(f"{spoken} must be a whole URL, such as http://localhost:30000/v1")
-    if "@" in value:
-        # Addresses are shown in errors, events and the doctor, and so would be a password in them. Anywhere in the
-        # value: after an unescaped slash in a password, what follows it counts as the path.
-        key = setting.name.replace("BASE_URL", "API_KEY")
-        raise ConfigurationError(f"{spoken} must be a URL without user, password and @: a key goes into {key}")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{spoken} must be a URL without ? and #")
-    trimmed = value.rstrip("/")
-    if setting.section not in ("engine", "extractor") or trimmed.endswith("/v1"):
-        return trimmed
-    if parts.path.strip("/"):
-        raise ConfigurationError(
-            f"{spoken} must end in /v1, such as http://localhost:30000/v1: leave out what comes after /v1"
-        )
-    return f"{trimmed}/v1"
-
-
 def _default_data_dir(environ: Mapping[str, str]) -> Path:
     """XDG: $XDG_DATA_HOME where it is absolute (the specification ignores others), else ~/.local/share."""
     xdg = environ.get("XDG_DATA_HOME", "")
@@ -141,7 +117,11 @@ def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> C
     for name, setting in known().items():
         path = [setting.section, setting.field] if setting.section else [setting.field]
         if place[: len(path)] == path:
-            return ConfigurationError(f"{chosen[name][1] if name in chosen else name}: {told}", code="invalid_setting")
+            within = ".".join(place[len(path) :])
+            if first["type"] == "extra_forbidden":
+                told = "there is no such field; see docs/reference/settings.md"
+            spoken = chosen[name][1] if name in chosen else name
+            return ConfigurationError(f"{spoken}{f' at {within}' if within else ''}: {told}", code="invalid_setting")
     return ConfigurationError(f"{'.'.join(place)}: {told}", code="invalid_setting")
 
 
@@ -153,6 +133,16 @@ def _check_whole(settings: Settings) -> None:
                 f"{PREFIX}{section}__KIND={engine.kind} is not in this version: "
                 f"use {' or '.join(AVAILABLE_ENGINES)} (an SGLang server is reached as openai, by its base URL)",
                 code="engine_unavailable",
+            )
+        if engine.kind == "sglang" and section == "EXTRACTOR":
+            raise ConfigurationError(
+                f"{PREFIX}EXTRACTOR__KIND=sglang would be a second runtime: leave it out, and pages are read by "
+                "ENGINE's, at lower priority than turns",
+                code="engine_unavailable",
+            )
+        if engine.kind == "sglang" and settings.sglang.model_path is None:
+            raise ConfigurationError(
+                f"{PREFIX}ENGINE__KIND=sglang needs {PREFIX}SGLANG__MODEL_PATH, the folder of a checkpoint"
             )
         if engine.kind == "openai" and engine.base_url is None:
             raise ConfigurationError(
