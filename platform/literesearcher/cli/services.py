@@ -19,6 +19,7 @@ from literesearcher.cli.wiring import Foundation, Platform, open_foundation, ope
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
+from literesearcher.gateway.upstream import Upstream
 from literesearcher.jobs.ports import Store
 from literesearcher.settings.model import Settings
 from literesearcher.settings.own_site import is_loopback
@@ -59,6 +60,7 @@ async def _counted_platform(settings: Settings) -> AsyncIterator[Platform]:
 async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
     keyed = await _admit(parts.store, parts.settings)
     gateway = parts.settings.gateway
+    upstream = Upstream(parts.settings.engine, clock=parts.clock)
     app = create_app(
         store=parts.store,
         live=parts.live,
@@ -66,6 +68,7 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
         prompts=parts.prompts,
         clock=parts.clock,
         engine_info=parts.engine.describe,
+        upstream=upstream,
     )
 
     def ready(port: int) -> None:
@@ -78,7 +81,10 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
     def api(stop: asyncio.Event) -> Awaitable[None]:
         return serve(app, host=gateway.host, port=gateway.port, stop=stop, ready=ready)
 
-    return await serve_until_stopped([api, *beside])
+    try:
+        return await serve_until_stopped([api, *beside])
+    finally:
+        await upstream.aclose()
 
 
 async def serve_everything(settings: Settings) -> int:

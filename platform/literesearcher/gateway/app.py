@@ -15,13 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from literesearcher.engine.port import EngineInfo
-from literesearcher.gateway import event_routes, research_routes, service_routes, usage_routes
+from literesearcher.gateway import event_routes, model_routes, research_routes, service_routes, usage_routes
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.border import Border
 from literesearcher.gateway.context import Gateway
 from literesearcher.gateway.openapi import describe
 from literesearcher.gateway.problems import CODE_BY_STATUS, InvalidFields, problem, problem_of
 from literesearcher.gateway.stream import StreamPace
+from literesearcher.gateway.upstream import Upstream
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
 from literesearcher.research.prompts import Prompts
@@ -37,9 +38,11 @@ def create_app(
     prompts: Prompts,
     clock: Clock,
     engine_info: Callable[[], Awaitable[EngineInfo]],
+    upstream: Upstream,
     pace: StreamPace | None = None,
 ) -> FastAPI:
-    """The gateway as an ASGI application. `app.state.closing` is an `asyncio.Event`: once set, long answers end."""
+    """The gateway as an ASGI application. `app.state.closing` is an `asyncio.Event`: once set, long answers end.
+    `upstream` stays the caller's to close."""
     gateway = Gateway(
         store=store,
         live=live,
@@ -49,6 +52,7 @@ def create_app(
         engine_info=engine_info,
         doors=Doors(store, settings),
         pace=pace or StreamPace(),
+        upstream=upstream,
     )
     # No docs pages: they would load scripts from elsewhere. No redirects: they would be made from the Host header.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -57,6 +61,7 @@ def create_app(
         research_routes.router(gateway),
         event_routes.router(gateway),
         usage_routes.router(gateway),
+        model_routes.router(gateway),
         service_routes.router(gateway),
     ]
     for group in groups:

@@ -5,6 +5,7 @@ Owns: reading POST bodies and naming what is wrong in them. Refuses to know: rou
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ W = TypeVar("W", bound=BaseModel)
 
 _SHOWN_ERRORS = 20
 _SHOWN_CHARACTERS = 200
+_INLINE_BYTES = 65_536
+"""A longer body's names are looked through in a thread."""
 
 
 def check_json_type(request: Request, *, body_required: bool) -> None:
@@ -46,6 +49,28 @@ def check_json_type(request: Request, *, body_required: bool) -> None:
 async def read_wish(request: Request, wish: type[W]) -> W:
     """The body as a `wish`. CallerError with code `invalid_utf8`, `invalid_json` (with the position), or
     InvalidFields."""
+    raw, value = await _read_json(request)
+    try:
+        found = wish.model_validate(value)
+    except ValidationError as error:
+        raise InvalidFields(_details(error)) from None
+    _check_names(raw)
+    return found
+
+
+async def read_object(request: Request) -> tuple[bytes, dict[str, Any]]:
+    """The body as it came, and the JSON object that it is; closed to no field. Errors as those of `read_wish`."""
+    raw, value = await _read_json(request)
+    if not isinstance(value, dict):
+        raise CallerError("the body must be a JSON object", code="bad_request")
+    if len(raw) > _INLINE_BYTES:
+        await asyncio.to_thread(_check_names, raw)
+    else:
+        _check_names(raw)
+    return raw, value
+
+
+async def _read_json(request: Request) -> tuple[bytes, Any]:
     check_json_type(request, body_required=True)
     raw = await request.body()
     try:
@@ -53,17 +78,11 @@ async def read_wish(request: Request, wish: type[W]) -> W:
     except UnicodeDecodeError as error:
         raise CallerError(f"the body is not UTF-8: byte {error.start} is wrong", code="invalid_utf8") from None
     try:
-        value = orjson.loads(raw)
+        return raw, orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise CallerError(
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})", code="invalid_json"
         ) from None
-    try:
-        found = wish.model_validate(value)
-    except ValidationError as error:
-        raise InvalidFields(_details(error)) from None
-    _check_names(raw)
-    return found
 
 
 def _check_names(raw: bytes) -> None:

@@ -16,8 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from literesearcher.errors import CallerError, LiteResearcherError, Unauthorized
+from literesearcher.gateway.openai_errors import OPENAI_PATHS
 from literesearcher.gateway.problems import problem_of, unexpected
-from literesearcher.gateway.request_body import BODY_SECONDS, RequestBody
+from literesearcher.gateway.request_body import BODY_SECONDS, MAX_BODY_BYTES, MAX_MODEL_BODY_BYTES, RequestBody
 from literesearcher.settings.own_site import WILDCARDS, from_another_site, host_name, is_loopback
 from literesearcher.settings.sections import GatewaySection
 
@@ -43,7 +44,8 @@ class Border:
         started = unread = False
         path = scope["path"]
         headers = Headers(scope=scope)
-        body = RequestBody(receive, headers, self._body_seconds)
+        most = MAX_MODEL_BODY_BYTES if path in OPENAI_PATHS else MAX_BODY_BYTES
+        body = RequestBody(receive, headers, self._body_seconds, most_bytes=most)
 
         async def answer(message: Message) -> None:
             nonlocal started, unread

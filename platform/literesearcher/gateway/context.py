@@ -19,6 +19,7 @@ from literesearcher.errors import NotFound
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.problems import InvalidFields
 from literesearcher.gateway.stream import StreamPace
+from literesearcher.gateway.upstream import Upstream
 from literesearcher.gateway.whole_job import whole_job
 from literesearcher.jobs.ids import is_id
 from literesearcher.jobs.live import Live
@@ -44,6 +45,7 @@ class Gateway:
     engine_info: Callable[[], Awaitable[EngineInfo]]
     doors: Doors
     pace: StreamPace
+    upstream: Upstream
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def tenant_of(self, request: Request) -> str:

@@ -209,3 +209,18 @@ class ProblemDocument(Document):
     code: str = Field(description="Stable; match on this.")
     field: str | None = Field(None, description="The first field that is wrong.")
     errors: list[FieldError] | None = None
+
+
+class OpenAIErrorObject(Document):
+    """What went wrong, in the fields that OpenAI's clients read."""
+
+    message: str
+    type: str
+    param: str | None = Field(None, description="The field of the request that is wrong.")
+    code: str = Field(description="Stable; match on this.")
+
+
+class OpenAIErrorDocument(Document):
+    """A refusal of the routes that OpenAI's clients call."""
+
+    error: OpenAIErrorObject

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from literesearcher.gateway.documents import EventObject, ProblemDocument
+from literesearcher.gateway.documents import EventObject, OpenAIErrorDocument, ProblemDocument
 from literesearcher.gateway.schemas import ResearchWish
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -40,7 +40,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     _, schemas = models_json_schema(
-        [(ResearchWish, "validation"), (ProblemDocument, "serialization"), (EventObject, "serialization")],
+        [
+            (ResearchWish, "validation"),
+            (ProblemDocument, "serialization"),
+            (OpenAIErrorDocument, "serialization"),
+            (EventObject, "serialization"),
+        ],
         ref_template=_REFERENCE,
     )
     components = document.setdefault("components", {})

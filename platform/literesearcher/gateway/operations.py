@@ -1,6 +1,7 @@
 """What OpenAPI says of each operation: summaries, and the problems it can answer with.
 
-Owns: words for readers of the API. Refuses to know: what the routes do. Neighbours: `documents`, `examples`.
+Owns: words for readers of the API. Refuses to know: what the routes do. Neighbours: `documents`, `examples`,
+`model_operations` (the raw model's).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from literesearcher.gateway.documents import (
     EventPage,
     JobList,
     JobObject,
-    ModelList,
     ProblemDocument,
     ServiceStatus,
     UsageOfDay,
@@ -26,7 +26,7 @@ _SSE = (
 )
 _NDJSON = '{"id":3,"object":"research.event",…}\n{"object":"research.delta","type":"turn.delta",…}\n'
 
-_PROBLEMS = {
+PROBLEMS = {
     400: ("invalid_json", "the body is not JSON: unexpected end of data (line 1, column 12)"),
     401: ("key_missing", "send an API key: `Authorization: Bearer lr_ID_SECRET`"),
     403: ("cross_site", "a page of another site may not use this server"),
@@ -44,7 +44,9 @@ _PROBLEMS = {
     504: ("engine_timeout", "the engine did not answer in time"),
     507: ("store_full", "the disk of the job store is full"),
 }
-_ALWAYS = (400, 403, 421, 500)
+"""Code and detail that stand for a status in the examples."""
+ALWAYS = (400, 403, 421, 500)
+"""What every operation may answer, as the outermost layer decides."""
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -55,21 +57,22 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 "application/problem+json": {
                     "schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"},
                     "example": {
-                        "type": f"urn:literesearcher:problem:{_PROBLEMS[status][0]}",
+                        "type": f"urn:literesearcher:problem:{PROBLEMS[status][0]}",
                         "title": HTTPStatus(status).phrase,
                         "status": status,
-                        "detail": _PROBLEMS[status][1],
+                        "detail": PROBLEMS[status][1],
                         "instance": "/v1/research",
-                        "code": _PROBLEMS[status][0],
+                        "code": PROBLEMS[status][0],
                     },
                 }
             },
         }
-        for status in sorted({*statuses, *_ALWAYS})
+        for status in sorted({*statuses, *ALWAYS})
     }
 
 
-def _answer(model: type, description: str, example: object, **more: Any) -> dict[str, Any]:
+def answer(model: type, description: str, example: object, **more: Any) -> dict[str, Any]:
+    """A successful answer: its document, what it means, and one of them."""
     return {"model": model, "description": description, "content": {"application/json": {"example": example}}} | more
 
 
@@ -92,10 +95,10 @@ CREATE: dict[str, Any] = {
     "description": "Answers after the job is committed. The same Idempotency-Key with the same body gives the same "
     "job for 24 hours, with another body 422.",
     "responses": {
-        202: _answer(
+        202: answer(
             JobObject, "Committed.", JOB_QUEUED, headers={"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
         ),
-        200: _answer(
+        200: answer(
             JobObject,
             "With `Prefer: wait=N`: the job ended within that time.",
             JOB_COMPLETED,
@@ -122,21 +125,21 @@ CREATE: dict[str, Any] = {
 LIST: dict[str, Any] = {
     "summary": "List jobs, newest first",
     "operation_id": "listResearch",
-    "responses": {200: _answer(JobList, "A page.", {"object": "list", "data": [JOB_COMPLETED], "next_cursor": None})}
+    "responses": {200: answer(JobList, "A page.", {"object": "list", "data": [JOB_COMPLETED], "next_cursor": None})}
     | _problems(401, 422, 503),
 }
 GET: dict[str, Any] = {
     "summary": "Look a job up",
     "operation_id": "getResearch",
-    "responses": {200: _answer(JobObject, "The job.", JOB_COMPLETED)} | _problems(401, 404, 422, 503),
+    "responses": {200: answer(JobObject, "The job.", JOB_COMPLETED)} | _problems(401, 404, 422, 503),
 }
 CANCEL: dict[str, Any] = {
     "summary": "Cancel a job",
     "operation_id": "cancelResearch",
     "description": "A job that has ended stays as it is.",
     "responses": {
-        202: _answer(JobObject, "The worker was told.", JOB_QUEUED | {"status": "cancelling"}),
-        200: _answer(JobObject, "The job has ended.", JOB_COMPLETED | {"status": "cancelled"}),
+        202: answer(JobObject, "The worker was told.", JOB_QUEUED | {"status": "cancelling"}),
+        200: answer(JobObject, "The job has ended.", JOB_COMPLETED | {"status": "cancelled"}),
     }
     | _problems(401, 404, 415, 422, 503, 507),
 }
@@ -152,7 +155,7 @@ EVENTS: dict[str, Any] = {
     "description": "By `Accept`: `text/event-stream` or `application/x-ndjson` follow the job to its end, with live "
     "text in between; `application/json` is a page of the journal. `Last-Event-ID` or `after` re-joins anywhere.",
     "responses": {
-        200: _answer(
+        200: answer(
             EventPage,
             "The events.",
             {"object": "list", "data": [EVENT], "next_after": 2, "ended": False},
@@ -167,37 +170,11 @@ EVENTS["responses"][200]["content"] |= {
     "text/event-stream": {"schema": {"type": "string"}, "example": _SSE},
     "application/x-ndjson": {"schema": {"type": "string"}, "example": _NDJSON},
 }
-MODELS: dict[str, Any] = {
-    "summary": "The engine behind the gateway",
-    "operation_id": "listModels",
-    "responses": {
-        200: _answer(
-            ModelList,
-            "One model.",
-            {
-                "object": "list",
-                "data": [
-                    {
-                        "id": "extractive",
-                        "object": "model",
-                        "created": 0,
-                        "owned_by": "literesearcher",
-                        "engine": "extractive",
-                        "context_length": 131072,
-                        "language_model": False,
-                        "description": "No language model. This engine answers with the passage that scores best.",
-                    }
-                ],
-            },
-        )
-    }
-    | _problems(401, 502, 503, 504),
-}
 USAGE: dict[str, Any] = {
     "summary": "What was spent on tools today",
     "operation_id": "getUsage",
     "responses": {
-        200: _answer(
+        200: answer(
             UsageOfDay,
             "Calls and money of the day (UTC), and what they may come to.",
             USAGE_OF_DAY,
@@ -208,10 +185,10 @@ USAGE: dict[str, Any] = {
 LIVE: dict[str, Any] = {
     "summary": "Is the process alive?",
     "operation_id": "livez",
-    "responses": {200: _answer(ServiceStatus, "It is.", {"status": "live"})} | _problems(),
+    "responses": {200: answer(ServiceStatus, "It is.", {"status": "live"})} | _problems(),
 }
 READY: dict[str, Any] = {
     "summary": "Can it take jobs?",
     "operation_id": "readyz",
-    "responses": {200: _answer(ServiceStatus, "The store answers.", {"status": "ready"})} | _problems(503),
+    "responses": {200: answer(ServiceStatus, "The store answers.", {"status": "ready"})} | _problems(503),
 }

@@ -16,6 +16,7 @@ import orjson
 from starlette.responses import Response
 
 from literesearcher import errors
+from literesearcher.gateway.openai_errors import OPENAI_PATHS, error_object
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -28,6 +29,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "key_invalid": 401,
     "cross_site": 403,
     "route_not_found": 404,
+    "model_not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "request_timeout": 408,
@@ -41,6 +43,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "not_found": 404,
     "conflict": 409,
     "budget_spent": 429,
+    "too_many_requests": 429,
     # The store.
     "store_unreachable": 503,
     "store_full": 507,
@@ -59,6 +62,10 @@ STATUS_BY_CODE: dict[str, int] = {
     "engine_garbage": 502,
     "engine_rejected": 502,
     "engine_unauthorized": 502,
+    # The raw model, where a request is passed on to it.
+    "model_refused": 400,
+    "context_length_exceeded": 400,
+    "no_language_model": 503,
     # This program.
     "not_ready": 503,
     "configuration": 500,
@@ -89,7 +96,7 @@ CODE_BY_STATUS: dict[int, str] = {404: "route_not_found", 405: "method_not_allow
 """Code of an answer that the router gives by itself."""
 
 RETRY_AFTER_SECONDS = 2
-"""What a 503 asks for where the dependency named no time of its own."""
+"""What a 429 or 503 asks for where nobody named a time."""
 
 _HIDDEN = (errors.ConfigurationError, errors.DurabilityError)
 """Errors whose message is for the operator, not for a caller."""
@@ -121,7 +128,11 @@ def problem(
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem document. `path` is the request's decoded path; `errors` are `{"field", "message"}` objects."""
+    """A problem document, or on OPENAI_PATHS what OpenAI's clients read. `path` is the request's decoded path;
+    `errors` are `{"field", "message"}` objects."""
+    if path in OPENAI_PATHS:
+        said = orjson.dumps(error_object(code, detail, status=status, param=field))
+        return Response(said, status_code=status, headers=dict(headers or {}), media_type="application/json")
     body: dict[str, Any] = {
         "type": f"urn:literesearcher:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -144,11 +155,12 @@ def problem_of(error: errors.LiteResearcherError, *, path: str) -> Response:
     if status == 401:
         challenge = 'Bearer realm="literesearcher"'
         headers["WWW-Authenticate"] = challenge + (', error="invalid_token"' if error.code == "key_invalid" else "")
-    if status == 503:
-        wait = error.retry_after if isinstance(error, errors.BoundaryError) else None
+    if status in (429, 503):
+        wait = error.retry_after if isinstance(error, errors.BoundaryError | errors.BudgetSpent) else None
         headers["Retry-After"] = str(max(1, math.ceil(wait)) if wait is not None else RETRY_AFTER_SECONDS)
-    if isinstance(error, errors.BudgetSpent):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if error.code == "no_language_model":
+        # OpenAI's clients would try again by themselves, for nothing.
+        headers["X-Should-Retry"] = "false"
     detail = "The server could not do this; its log says why." if isinstance(error, _HIDDEN) else error.message
     field = error.field if isinstance(error, errors.CallerError) else None
     return problem(

@@ -16,6 +16,8 @@ from literesearcher.errors import CallerError
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """The longest question (100,000 characters) fits even where each is written as two JSON escapes of six bytes."""
+MAX_MODEL_BODY_BYTES = 8 * 1024 * 1024
+"""Of a request to the raw model: 262,144 tokens as ids are 1.8 MB, as CJK text in JSON escapes up to 3 MB."""
 BODY_SECONDS = 30.0
 """Time for a whole request body to arrive."""
 _DRAIN_BYTES = 16 * 1024 * 1024
@@ -26,9 +28,10 @@ _DRAIN_SECONDS = 1.5
 class RequestBody:
     """The body of one request, counted and timed."""
 
-    def __init__(self, receive: Receive, headers: Headers, seconds: float) -> None:
+    def __init__(self, receive: Receive, headers: Headers, seconds: float, *, most_bytes: int = MAX_BODY_BYTES) -> None:
         self._receive = receive
         self._seconds = seconds
+        self._most = most_bytes
         self._deadline: float | None = None
         self._read = 0
         self._length = headers.get("content-length", "0")
@@ -48,8 +51,8 @@ class RequestBody:
             )
         if not self._length.isdecimal():
             raise CallerError("Content-Length must be a number", code="bad_request", field="Content-Length")
-        if int(self._length[:20]) > MAX_BODY_BYTES:
-            raise _too_large()
+        if int(self._length[:20]) > self._most:
+            raise self._too_large()
 
     async def receive(self) -> Message:
         """The next message; `CallerError` when the body is too long or too slow."""
@@ -66,8 +69,8 @@ class RequestBody:
             self._late = True
             raise CallerError("the request body took too long to arrive", code="request_timeout") from None
         self._note(message)
-        if self._read > MAX_BODY_BYTES:
-            raise _too_large()
+        if self._read > self._most:
+            raise self._too_large()
         return message
 
     async def has_rest(self) -> bool:
@@ -93,6 +96,5 @@ class RequestBody:
         self._read += len(message.get("body", b""))
         self._more = message["type"] == "http.request" and bool(message.get("more_body", False))
 
-
-def _too_large() -> CallerError:
-    return CallerError(f"the request body may hold {MAX_BODY_BYTES} bytes", code="body_too_large")
+    def _too_large(self) -> CallerError:
+        return CallerError(f"the request body may hold {self._most} bytes", code="body_too_large")

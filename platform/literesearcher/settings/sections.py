@@ -193,6 +193,9 @@ class GatewaySection(Section):
         None, description="File of one key `lr_ID_SECRET`, put into the store once."
     )
     names: list[str] = Field(default_factory=list, description="Host names served beside loopback and the bound host.")
+    model_requests: int = Field(
+        16, ge=1, le=10_000, description="One tenant's requests to the raw model under way at once, in each gateway."
+    )
 
 
 class OrchestratorSection(Section):

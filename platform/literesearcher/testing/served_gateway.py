@@ -15,13 +15,14 @@ from literesearcher.engine.port import EngineInfo
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.serving import serve
 from literesearcher.gateway.stream import StreamPace
+from literesearcher.gateway.upstream import Upstream
 from literesearcher.jobs.live import Live, journal_topic
 from literesearcher.jobs.model import Claim
 from literesearcher.jobs.ports import Store
 from literesearcher.research import events as ev
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
-from literesearcher.settings.sections import BudgetsSection, GatewaySection
+from literesearcher.settings.sections import BudgetsSection, EngineSection, GatewaySection
 from literesearcher.timing.clock import SystemClock
 
 QUESTION = "Which function merges sorted inputs?"
@@ -103,9 +104,11 @@ async def running(
     engine_info: Any = extractive,
     *,
     budgets: BudgetsSection | None = None,
+    engine: EngineSection | None = None,
 ) -> AsyncIterator[Served]:
-    """A gateway on a real socket of loopback, closed at the end."""
-    settings = Settings(gateway=gateway, budgets=budgets or BudgetsSection())
+    """A gateway on a real socket of loopback, closed at the end. `engine`: the model server behind it, if any."""
+    settings = Settings(gateway=gateway, budgets=budgets or BudgetsSection(), engine=engine or EngineSection())
+    upstream = Upstream(settings.engine, clock=SystemClock())
     app = create_app(
         store=store,
         live=live,
@@ -113,6 +116,7 @@ async def running(
         prompts=Prompts.of(),
         clock=SystemClock(),
         engine_info=engine_info,
+        upstream=upstream,
         pace=pace,
     )
     stop = asyncio.Event()
@@ -128,3 +132,4 @@ async def running(
             await session.close()
             stop.set()
             await asyncio.wait_for(task, PATIENCE)
+            await upstream.aclose()

@@ -30,6 +30,7 @@ async def start() -> AsyncIterator[Start]:
         pace: StreamPace = FAST,
         engine_info: Any = extractive,
         budgets: Any = None,
+        engine: Any = None,
         **gateway: Any,
     ) -> Served:
         context = running(
@@ -39,6 +40,7 @@ async def start() -> AsyncIterator[Start]:
             pace,
             engine_info,
             budgets=budgets,
+            engine=engine,
         )
         served = await context.__aenter__()
         entered.append(context)

@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel
 
 from literesearcher.gateway import documents, examples
+from literesearcher.gateway.openai_errors import OPENAI_PATHS
 from literesearcher.gateway.problems import STATUS_BY_CODE
 from literesearcher.testing.journal_events import attempt, ended
 from literesearcher.testing.served_gateway import Served
@@ -39,6 +40,8 @@ async def test_it_is_valid_and_names_every_route(served: Served) -> None:
         ("POST", "/v1/research/{job_id}/cancel"),
         ("GET", "/v1/research/{job_id}/events"),
         ("GET", "/v1/models"),
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/completions"),
         ("GET", "/v1/usage"),
         ("GET", "/livez"),
         ("GET", "/readyz"),
@@ -53,6 +56,10 @@ async def test_every_operation_has_an_example_and_its_problems(served: Served) -
         for status, answer in operation["responses"].items():
             kinds = answer.get("content", {})
             if int(status) >= 400:
+                if path in OPENAI_PATHS:
+                    refusal = documents.OpenAIErrorDocument.model_validate(kinds["application/json"]["example"])
+                    assert STATUS_BY_CODE[refusal.error.code] == int(status), (method, path)
+                    continue
                 problem = kinds["application/problem+json"]["example"]
                 documents.ProblemDocument.model_validate(problem)
                 assert STATUS_BY_CODE[problem["code"]] == int(status) == problem["status"], (method, path)

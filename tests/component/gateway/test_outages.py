@@ -151,17 +151,18 @@ async def test_an_error_that_nobody_foresaw_shows_nothing_and_is_logged(
 
 async def test_an_engine_that_does_not_say_who_it_is(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     async def down() -> EngineInfo:
-        raise BoundaryError("connection refused", code="engine_unreachable", transient=True, retry_after=7)
+        raise BoundaryError("http://10.0.0.7 refused", code="engine_unreachable", transient=True, retry_after=7)
 
     served = await start(engine_info=down)
     status, headers, problem = await served.call("GET", "/v1/models")
-    assert (status, headers["Retry-After"], problem["code"]) == (503, "7", "engine_unreachable")
+    assert (status, headers["Retry-After"], problem["error"]["code"]) == (503, "7", "engine_unreachable")
+    assert "10.0.0.7" not in str(problem)
 
     async def hangs() -> EngineInfo:
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("literesearcher.gateway.service_routes._ENGINE_SECONDS", 0.05)
+    monkeypatch.setattr("literesearcher.gateway.model_routes._ENGINE_SECONDS", 0.05)
     served = await start(engine_info=hangs)
     status, _, problem = await served.call("GET", "/v1/models")
-    assert (status, problem["code"]) == (504, "engine_timeout")
+    assert (status, problem["error"]["code"]) == (504, "engine_timeout")

@@ -132,7 +132,7 @@ class TestKeys:
         key, token = await served.store.create_key("one", "")
         for path in ("/v1/research", "/v1/models", "/v1/research?limit=x", "/v1/research/x/events"):
             status, headers, problem = await served.call("GET", path)
-            assert (status, problem["code"]) == (401, "key_missing")
+            assert (status, problem.get("error", problem)["code"]) == (401, "key_missing")
             assert headers["WWW-Authenticate"].startswith("Bearer")
         assert (await served.call("GET", "/v1/research", headers=bearer(token)))[0] == 200
         assert (await served.call("GET", "/v1/research", headers={"X-API-Key": token}))[0] == 200
