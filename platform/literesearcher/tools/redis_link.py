@@ -1,7 +1,8 @@
 """The tools' way to Redis: short time limits, and no call that waits on a server that is known to be away.
 
-Owns: the connections, the limit of one operation, the pause after a failure. Refuses to know: what is stored. Above:
-the shared cache, the shared limits. Redis may be flushed or killed at any moment: whoever calls goes on without it.
+Owns: the connections, the limit of one operation, the pause after a failure or an answer that makes no sense. Refuses
+to know: what is stored. Above: the shared cache, the shared limits. Redis may be flushed or killed at any moment:
+whoever calls goes on without it.
 A burst of calls queues for few connections, and a loop that is late with its own work is not taken for a slow server:
 either would send hundreds of calls to paid providers that the cache could have answered.
 """
@@ -37,6 +38,15 @@ class RedisAway(Exception):
     """The operation could not be done in time; a signal between the tools' own modules, never raised beyond them."""
 
 
+class Garbled(Exception):
+    """What the server answered is not what was asked for. Raised by the `call` of `RedisLink.run`, never beyond it."""
+
+
+_UNREADABLE = (ValueError, TypeError, LookupError, AssertionError, AttributeError, RecursionError)
+"""What the client's parser raises for bytes that are no answer of Redis: no number where one must be, maps with lists
+for keys, lists a thousand deep."""
+
+
 class RedisLink:
     """One pool a process; opened at the first operation."""
 
@@ -62,7 +72,8 @@ class RedisLink:
         """The result of `call`, or `RedisAway`. `operation` is the metric's label: a fixed word, such as `get`.
 
         An error that the server itself answers (memory is full, a key holds something else) costs this operation and
-        no pause: the next one may well succeed.
+        no pause: the next one may well succeed. An answer that cannot be read, or that `call` finds to be `Garbled`,
+        comes from something that is no Redis: it is left alone for a while, as one that is away.
         """
         self._check()
         from redis.exceptions import RedisError, ResponseError
@@ -74,7 +85,7 @@ class RedisLink:
                     return await call(self._open())
             except ResponseError:
                 self._metrics.cache_errors.labels(operation).inc()
-            except (RedisError, OSError, TimeoutError):
+            except (RedisError, OSError, TimeoutError, Garbled, *_UNREADABLE):
                 self._metrics.cache_errors.labels(operation).inc()
                 self._away_until = self._clock.monotonic() + PAUSE_SECONDS
         # Raised out here so that nothing holds the client's own error, which may name the URL.

@@ -14,21 +14,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from literesearcher.tools.limits.bucket import MAX_PAUSE_SECONDS, Granted, LocalBucket
-from literesearcher.tools.redis_link import RedisAway, RedisLink
+from literesearcher.tools.redis_link import Garbled, RedisAway, RedisLink
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+T = TypeVar("T")
 
 _PREFIX = "literesearcher:rate"
 _LEAD_SECONDS = 0.25
 _POLL_SECONDS = 0.05
 """How soon to ask again where there are tokens, but for others; the least wait at all is a fifth of it."""
+_LEAST_WAIT_SECONDS = _POLL_SECONDS / 5
 _FORGET_SECONDS = 60.0
 """After the bucket is full again."""
+_MOST_DIGITS = 32
 _MOST_TENANTS = 100
 """In one asking, which holds the server up; the others' turn comes in the next."""
 
@@ -141,14 +146,16 @@ class SharedBucket:
         for tenant_id in tenants:
             arguments += [tenant_id, wants[tenant_id]]
         try:
-            is_paused, wait, *given = await self._run("rate", _TAKE, arguments)
+            granted = await self._run(
+                "rate", _TAKE, arguments, lambda answer: _granted(answer, wants, tenants, self.local.per_second)
+            )
         except RedisAway:
             return self.local.take_now(wants)
-        if is_paused:
-            self.local.pause_now(float(wait))
-            return Granted({}, float(wait), paused=True)
-        self.local.spend(sum(given))
-        return Granted({one: number for one, number in zip(tenants, given, strict=True) if number}, float(wait))
+        if granted.paused:
+            self.local.pause_now(granted.wait_seconds)
+        else:
+            self.local.spend(sum(granted.tokens.values()))
+        return granted
 
     async def pause(self, seconds: float) -> None:
         """See `bucket.Bucket`."""
@@ -156,16 +163,49 @@ class SharedBucket:
         milliseconds = int(1000 * min(seconds, MAX_PAUSE_SECONDS))
         if milliseconds > 0:
             with contextlib.suppress(RedisAway):
-                await self._run("pause", _PAUSE, [milliseconds, self._lifetime_ms])
+                await self._run("pause", _PAUSE, [milliseconds, self._lifetime_ms], lambda answer: None)
 
-    async def _run(self, operation: str, script: str, arguments: list[Any]) -> Any:
-        async def run(client: Redis) -> Any:
+    async def _run(self, operation: str, script: str, arguments: list[Any], read: Callable[[object], T]) -> T:
+        async def run(client: Redis) -> T:
             from redis.exceptions import NoScriptError
 
             try:
-                return await client.evalsha(_DIGESTS[script], 4, *self._keys, *arguments)
+                answer = await client.evalsha(_DIGESTS[script], 4, *self._keys, *arguments)
             except NoScriptError:
                 # A server that was started anew has forgotten it.
-                return await client.eval(script, 4, *self._keys, *arguments)
+                answer = await client.eval(script, 4, *self._keys, *arguments)
+            return read(answer)
 
         return await self._link.run(operation, run)
+
+
+def _granted(answer: object, wants: Mapping[str, int], tenants: Sequence[str], per_second: float) -> Granted:
+    """What `_TAKE` answered. `Garbled` for all that it cannot have answered: whatever stands where Redis should must
+    neither break a call, nor send it to sleep for long, nor have it ask without a pause."""
+    if not isinstance(answer, list) or len(answer) < 2 or type(answer[0]) is not int:
+        raise Garbled
+    is_paused, wait, given = answer[0], _seconds(answer[1]), answer[2:]
+    if is_paused == 1 and not given and 0 < wait <= MAX_PAUSE_SECONDS:
+        return Granted({}, wait, paused=True)
+    if is_paused != 0 or len(given) != len(tenants):
+        raise Garbled
+    if not all(type(number) is int and 0 <= number <= wants[one] for one, number in zip(tenants, given, strict=True)):
+        raise Garbled
+    got_all = all(number == wants[one] for one, number in zip(tenants, given, strict=True))
+    longest = max(1.0 / per_second, _POLL_SECONDS)
+    if wait > longest * 1.001 or (not got_all and wait < _LEAST_WAIT_SECONDS * 0.999):
+        raise Garbled
+    return Granted({one: number for one, number in zip(tenants, given, strict=True) if number}, wait)
+
+
+def _seconds(said: object) -> float:
+    """A number that Lua wrote: finite and not negative, else `Garbled`."""
+    if not isinstance(said, bytes) or len(said) > _MOST_DIGITS:
+        raise Garbled
+    try:
+        seconds = float(said)
+    except ValueError:
+        raise Garbled from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise Garbled
+    return seconds
