@@ -19,7 +19,7 @@ import click
 
 from literesearcher.cli.storage import prepare_data_dir
 from literesearcher.cluster import local_ray
-from literesearcher.cluster.configuration import engine_gpus, serve_configuration
+from literesearcher.cluster.configuration import DEPLOYMENTS, ENGINE, engine_gpus, serve_configuration
 from literesearcher.cluster.release import require_ray
 from literesearcher.cluster.serving import Running, ServeOperator, connected
 from literesearcher.errors import BoundaryError, ConfigurationError
@@ -110,7 +110,8 @@ async def drain(settings: Settings, node: str | None, clock: Clock) -> int:
         if node is None and len(nodes) > 1:
             raise ConfigurationError("name the node: " + ", ".join(f"{one.ip} ({one.id})" for one in nodes))
         until = clock.now() + timedelta(seconds=settings.cluster.drain_seconds)
-        await _blocking(lambda: operator.drain(chosen[0].id, until))
+        await _blocking(operator.leave, ENGINE, DEPLOYMENTS[ENGINE], chosen[0].id)
+        await _blocking(operator.drain, chosen[0].id, until)
         while True:
             left = [
                 replica

@@ -1,6 +1,6 @@
 """`literesearcher serve`: gateway, orchestrator and tools in one process.
 
-Owns: arguments. Refuses to know: how the parts run (`services`).
+Owns: arguments. Refuses to know: how the parts run (`services`, `serve_ray`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import click
 @click.command("serve")
 @click.option("--host", help="Address to listen on (default: GATEWAY__HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port (default: GATEWAY__PORT; 0: any free one).")
-def command(host: str | None, port: int | None) -> int:
+@click.option("--ray", is_flag=True, help="Worker, tools and engine on a Ray of this machine, the HTTP API here.")
+def command(host: str | None, port: int | None, ray: bool) -> int:
     """Everything in one process: the HTTP API, a worker, the tools.
 
     SIGTERM or Ctrl-C drains: running jobs finish their current step within the grace period and go on later.
@@ -22,5 +23,9 @@ def command(host: str | None, port: int | None) -> int:
 
     settings = services.with_address(read_settings(), host, port)
     log_to_stderr(services.SERVING_LEVEL)
+    if ray:
+        from literesearcher.cli.serve_ray import serve_on_ray
+
+        return run_async(serve_on_ray(settings), fast=True)
     prepare_corpus(settings)
     return run_async(services.serve_everything(settings), fast=True)

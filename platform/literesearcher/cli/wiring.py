@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
 from literesearcher.cli.wiring_engine import make_engine
-from literesearcher.cli.wiring_tools import open_tools
 from literesearcher.engine.port import Engine
 from literesearcher.jobs.ids import new_id
 from literesearcher.jobs.live import Live
@@ -117,6 +116,9 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
 async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = None) -> AsyncIterator[Platform]:
     """Everything, wired directly. Closes what it opened, also where a later part cannot start. `metrics` are the
     tools', for whoever serves them."""
+    # Here, for processes that hold no tools of their own: it brings the corpus and the page formats with it.
+    from literesearcher.cli.wiring_tools import open_tools
+
     async with contextlib.AsyncExitStack() as stack:
         base = await stack.enter_async_context(open_foundation(settings))
         tools = await open_tools(

@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from literesearcher.cluster.configuration import ENGINE, TOOLS
@@ -73,7 +74,7 @@ async def open_replica_tools(given: Given) -> AsyncIterator[Tools]:
 async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]:
     """The worker of one replica, over the handles of the other applications."""
     from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
-    from literesearcher.cli.wiring import attempt_settings, worker_id
+    from literesearcher.cli.wiring import worker_id
     from literesearcher.cluster.applications import handle_of
     from literesearcher.cluster.serve_tools import ServeTools
     from literesearcher.orchestrator.worker import Orchestrator
@@ -95,7 +96,7 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]
             engine_section=settings.engine,
             clock=SystemClock(),
             worker_id=worker_id(),
-            attempt_settings=attempt_settings(settings),
+            attempt_settings={"tools": "ray serve", "endpoint": settings.engine.endpoint},
             budgets=settings.budgets,
             repeats=settings.tools.repeats,
         )
@@ -113,4 +114,7 @@ def pool(settings: Settings) -> Engine:
     from literesearcher.engine.tokenizer import Tokenizer
 
     file = settings.engine.tokenizer_file
+    if file is None and settings.engine_kind == "sglang" and settings.sglang.model_path:
+        beside = Path(settings.sglang.model_path) / "tokenizer.json"
+        file = beside if beside.is_file() else None
     return ServeEngine(handle_of(ENGINE), tokenizer=Tokenizer.from_file(file) if file else None)

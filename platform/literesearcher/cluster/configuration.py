@@ -16,18 +16,18 @@ from literesearcher.settings.own_site import is_loopback
 
 BUILDERS = "literesearcher.cli.wiring_cluster"
 """The module that builds the applications; loaded by Ray's processes."""
+ROUTER = "literesearcher.cluster.routing.router.PrefixRouter"
+STATS_SECONDS = 1.0
+"""How often a replica says its load to the routers."""
 ENGINE, TOOLS, ORCHESTRATOR = "engine", "tools", "orchestrator"
 DEPLOYMENTS = {ENGINE: "Engine", TOOLS: "Tools", ORCHESTRATOR: "Orchestrator"}
 PROVIDERS = ("serper", "searxng", "brave", "tavily", "direct", "jina", "scrapedo", "firecrawl")
 SECTIONS = {
     ENGINE: ("engine", "sglang"),
     TOOLS: ("", "redis", "engine", "extractor", "sglang", "tools", "corpus", "research", *PROVIDERS),
-    ORCHESTRATOR: (
-        *("", "store", "redis", "engine", "extractor", "sglang", "tools", "corpus", "budgets", "research"),
-        *("orchestrator", *PROVIDERS),
-    ),
+    ORCHESTRATOR: ("", "store", "redis", "engine", "sglang", "tools.repeats", "budgets", "research", "orchestrator"),
 }
-"""What each application reads. The orchestrator writes the tools' set-up into each attempt's first event."""
+"""What each application reads: sections, "" for what stands in none, and single fields."""
 ENGINE_CALLS = 512
 """Turns that one engine replica takes at once; its own scheduler decides how many of them run."""
 TOOL_CALLS = 256
@@ -53,6 +53,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                 max_ongoing_requests=ENGINE_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
+                request_router_config={"request_router_class": ROUTER, "request_routing_stats_period_s": STATS_SECONDS},
                 ray_actor_options=_engine_resources(settings),
             ),
             _application(

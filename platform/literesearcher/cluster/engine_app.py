@@ -10,18 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from literesearcher.cluster.routing.hint import RouteHint
+from literesearcher.cluster.routing.stats import Reporter, metadata
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, Engine, EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, LiteResearcherError
 
 PIECE_SECONDS = 0.25
 """Text of so long goes as one piece. A piece costs about 1.1 ms of CPU on each side."""
+LEAVING_SHARE = 0.25
+"""Of the jobs kept on a replica whose node is drained, at each one's next turn: the others' pools are not flooded."""
 
 Outcome = Generation | LiteResearcherError
 """An error is a value on the way: raised, Ray would wrap it, and print a traceback that is none of its own."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica is: its id, and its node's in hex."""
+
+    replica: str
+    node: str
 
 
 @runtime_checkable
@@ -33,14 +45,24 @@ class _Loaded(Protocol):
     async def check(self) -> None: ...
 
 
+@runtime_checkable
+class _Started(Protocol):
+    """An engine that has to be started."""
+
+    async def start(self) -> None: ...
+
+
 class EngineReplica:
     """One replica. `make` gives the engine; it runs in the replica's own process."""
 
-    def __init__(self, make: Callable[[], Engine], replica: str | None = None) -> None:
-        """`replica`: its name, None: as Serve names it."""
-        self._replica = replica or _own_name()
+    async def __init__(self, make: Callable[[], Engine]) -> None:  # type: ignore[misc]  # Serve awaits it.
+        """Ready when the engine is: a runtime that takes its time to load a model does so here."""
+        self._place = _own_place()
         self._engine = make()
+        if isinstance(self._engine, _Started):
+            await self._engine.start()
         self._loaded = self._engine if isinstance(self._engine, _Loaded) else None
+        self._reporter = Reporter()
         self._generated = False
 
     async def describe(self) -> EngineInfo | LiteResearcherError:
@@ -50,11 +72,15 @@ class EngineReplica:
         except LiteResearcherError as error:
             return error
 
-    async def generate(self, request: GenerationRequest, timeout_seconds: float) -> Outcome:
-        """One generation, whole."""
+    async def generate(
+        self, request: GenerationRequest, timeout_seconds: float, route: RouteHint | None = None
+    ) -> Outcome:
+        """One generation, whole. `route` was the router's."""
         return await self._outcome(request, timeout_seconds, None)
 
-    async def stream(self, request: GenerationRequest, timeout_seconds: float) -> AsyncIterator[str | Outcome]:
+    async def stream(
+        self, request: GenerationRequest, timeout_seconds: float, route: RouteHint | None = None
+    ) -> AsyncIterator[str | Outcome]:
         """Pieces of text, then the outcome. Cancelling it closes the generation."""
         pieces: list[str] = []
         some = asyncio.Event()
@@ -92,10 +118,25 @@ class EngineReplica:
         """The load now, None of an engine that holds no conversations."""
         return await self._loaded.load() if self._loaded is not None else None
 
-    async def record_routing_stats(self) -> dict[str, Any]:
-        """What routers in all callers read every second or two: the fields of `EngineLoad`, empty without a pool."""
+    async def leave(self, node: str) -> None:
+        """Where this replica is on that node: take no new jobs, and let those kept here go a few at a time."""
+        if node == self._place.node:
+            self._reporter.leaving = LEAVING_SHARE
+
+    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """The deployment's `user_config`: `routing` holds the router's parameters. ConfigurationError names what is
+        wrong with them."""
+        if "routing" in user_config:
+            self._reporter.configure(user_config["routing"])
+
+    async def record_replica_metadata(self) -> dict[str, Any]:
+        """What routers read once: the size of the pool."""
         load = await self.load()
-        return dataclasses.asdict(load) if load is not None else {}
+        return metadata(load.kv_capacity) if load is not None else {}
+
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """What routers in all callers read every second or two."""
+        return self._reporter.report(await self.load())
 
     async def check_health(self) -> None:
         """A real generation of one token, unless one has ended since the last check; raises where none comes."""
@@ -115,10 +156,11 @@ class EngineReplica:
         except TimeoutError:
             return BoundaryError("the model took too long", code="engine_timeout", transient=True)
         self._generated = True
-        return dataclasses.replace(generation, replica=self._replica)
+        return dataclasses.replace(generation, replica=self._place.replica)
 
 
-def _own_name() -> str:
+def _own_place() -> Place:
+    import ray
     from ray import serve
 
-    return str(serve.get_replica_context().replica_tag)
+    return Place(serve.get_replica_context().replica_id.unique_id, ray.get_runtime_context().get_node_id())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from literesearcher.cluster.routing.hint import hint_of, session_of
 from literesearcher.cluster.serve_failures import FAILURES, lost_call
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.tokenizer import Tokenizer
@@ -45,10 +46,11 @@ class ServeEngine:
     ) -> Generation:
         """One generation; streamed only where somebody listens."""
         limit = timeout_seconds + GRACE_SECONDS
-        called = self._handle.options(session_id=request.program)
+        called = self._handle.options(session_id=session_of(request))
+        hint = hint_of(request)
         if on_delta is None:
-            return _generation(await self._whole(called.generate.remote(request, timeout_seconds), limit))
-        pieces: Any = called.options(stream=True).stream.remote(request, timeout_seconds)
+            return _generation(await self._whole(called.generate.remote(request, timeout_seconds, route=hint), limit))
+        pieces: Any = called.options(stream=True).stream.remote(request, timeout_seconds, route=hint)
         try:
             async with asyncio.timeout(limit):
                 async for piece in pieces:

@@ -146,6 +146,15 @@ class ServeOperator:
         if not accepted:
             raise BoundaryError(f"the node cannot be drained: {why}", code="drain_refused")
 
+    def leave(self, application: str, deployment: str, node: str) -> None:
+        """Tell the replicas of a deployment that the node is to be left. Those who are gone need not be told."""
+        from ray import serve
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        with contextlib.suppress(RayError, RayServeException):
+            serve.get_deployment_handle(deployment, application).broadcast("leave", node).results()
+
     def shut_down(self) -> None:
         """Every application; current calls end first, within their bounds."""
         from ray import serve

@@ -17,17 +17,22 @@ from literesearcher.settings.model import Settings
 from literesearcher.settings.names import known
 
 
-def plain_environment(settings: Settings, sections: Collection[str]) -> dict[str, str]:
-    """Name and value of every setting of these sections ("" for those that stand in none), without secrets."""
-    return {name: text for name, section, text, secret in _given(settings) if section in sections and not secret}
+def plain_environment(settings: Settings, places: Collection[str]) -> dict[str, str]:
+    """Name and value of the settings of these places: `section`, `section.field`, or "" for those that stand in no
+    section. Without secrets."""
+    return {
+        name: text
+        for name, section, field, text, secret in _given(settings)
+        if not secret and (section in places or f"{section}.{field}" in places)
+    }
 
 
 def secret_environment(settings: Settings) -> dict[str, str]:
     """Name and value of every secret that is set. For the environment of processes, never for a file or a screen."""
-    return {name: text for name, _, text, secret in _given(settings) if secret}
+    return {name: text for name, _, _, text, secret in _given(settings) if secret}
 
 
-def _given(settings: Settings) -> list[tuple[str, str, str, bool]]:
+def _given(settings: Settings) -> list[tuple[str, str, str, str, bool]]:
     found = []
     for name, setting in known().items():
         holder: Any = getattr(settings, setting.section) if setting.section else settings
@@ -35,7 +40,7 @@ def _given(settings: Settings) -> list[tuple[str, str, str, bool]]:
         if value is None or (setting.section and value == setting.info.get_default(call_default_factory=True)):
             continue
         secret = setting.secret or _has_password(value)
-        found.append((name, setting.section or "", _text(value), secret))
+        found.append((name, setting.section or "", setting.field, _text(value), secret))
     return found
 
 
