@@ -94,10 +94,12 @@ def render() -> str:
         f"- Engine kinds in this version: {', '.join(f'`{kind}`' for kind in AVAILABLE_ENGINES)}; the other names are "
         "reserved and refused.",
         "- An engine's base URL ends in `/v1`; to a URL without any path it is added.",
-        '- Without `TOOLS__SEARCH`: `["serper"]` where a Serper key is set, else `["local"]`.',
-        '- Without `TOOLS__PAGES`: `["direct", "jina"]` (and `scrapedo` where it has a key) beside a Serper key, '
-        'else `["local"]`.',
-        "- `serper` and `scrapedo` need their key where they are listed.",
+        "- Without `TOOLS__SEARCH`: every engine that is configured, in the order serper, brave, tavily (by a key), "
+        'searxng (by its base URL), else `["local"]`.',
+        '- Without `TOOLS__PAGES`: `["direct", "jina"]` (then `scrapedo`, `firecrawl` where they have a key) beside '
+        'such an engine, else `["local"]`.',
+        "- A provider that is listed needs its key, or searxng its base URL.",
+        "- `TOOLS__REDIS_URL` is `REDIS__URL` where it is not set.",
         "- A gateway beyond loopback needs an API key, a bootstrap key file, or `GATEWAY__ANONYMOUS=true`.",
     ]
     return "\n".join(lines) + "\n"

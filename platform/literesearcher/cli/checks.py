@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from literesearcher.cli.local_corpus import open_library, prepare_corpus, uses_local
+from literesearcher.cli.local_corpus import corpus_dir, open_library, prepare_corpus, uses_local
 from literesearcher.cli.provider_checks import told_of_pages, told_of_search
 from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
 from literesearcher.cli.wiring import read_prompts
 from literesearcher.cli.wiring_engine import make_engine
-from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
 from literesearcher.settings.cluster_sections import SglangSection
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import known
@@ -34,7 +34,7 @@ from literesearcher.timing.clock import SystemClock
 
 LOW_DISK_BYTES = 500_000_000
 ANSWER_SECONDS = 15
-_OF_THE_PROXY = ("extractor", "search", "pages", "corpus")
+_OF_THE_PROXY = ("extractor", "search", "pages", "corpus", "cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
         ),
         ("search", _search, "see docs/how-to/model-and-web.md"),
         ("pages", _pages, "see docs/how-to/model-and-web.md"),
+        ("cache", _cache, "start Redis, or unset LITERESEARCHER_TOOLS__REDIS_URL"),
+        ("budgets", _budgets, "see docs/explanation/budgets.md"),
         # Each of its errors says what to do; none but a broken index asks for anything to be removed.
         ("corpus", _corpus, "docs/reference/corpus.md has what each code means"),
         ("keys", _keys, "see `literesearcher keys --help`"),
@@ -149,18 +151,46 @@ async def _store(settings: Settings) -> Finding:
 async def _redis(settings: Settings) -> Finding:
     if settings.redis.url is None:
         return Finding("redis", "missing", "not configured: wake-ups and live text stay in one process")
+    return Finding("redis", "ok", await _redis_version(settings.redis.url))
+
+
+async def _cache(settings: Settings) -> Finding:
+    tools = settings.tools
+    if tools.cache == "off":
+        return Finding("cache", "missing", "off: every search and page is fetched anew")
+    url = tools.redis_url or settings.redis.url
+    if url is None:
+        way_out = "set LITERESEARCHER_TOOLS__REDIS_URL to share and keep it"
+        return Finding("cache", "ok", "of tool results: in this process, gone with it", way_out)
+    return Finding("cache", "ok", f"of tool results, rates and pauses: in Redis, {await _redis_version(url)}")
+
+
+async def _budgets(settings: Settings) -> Finding:
+    budgets = settings.budgets
+    limits = [
+        *((f"{budgets.calls_per_day:,} tool calls",) if budgets.calls_per_day is not None else ()),
+        *((f"${budgets.usd_per_day:g}",) if budgets.usd_per_day is not None else ()),
+    ]
+    own = f"; other budgets for {len(budgets.tenants)} tenants" if budgets.tenants else ""
+    if not limits and not own:
+        return Finding("budgets", "missing", "none: tenants may call tools without limit")
+    told = " and ".join(limits) + " a day for each tenant" if limits else "no limit for most tenants"
+    return Finding("budgets", "ok", told + own)
+
+
+async def _redis_version(url: SecretStr) -> str:
     try:
         from redis.asyncio import Redis
         from redis.exceptions import RedisError
     except ImportError:
-        return Finding("redis", "broken", "the client is not installed", "pip install 'literesearcher[redis]'")
+        raise ConfigurationError("the client is not installed: pip install 'literesearcher[redis]'") from None
     try:
-        async with Redis.from_url(settings.redis.url.get_secret_value(), socket_connect_timeout=5) as client:
+        async with Redis.from_url(url.get_secret_value(), socket_connect_timeout=5) as client:
             info = await client.info("server")
     except (RedisError, OSError, ValueError) as error:
         # The text may hold the URL, and the URL a password.
         raise BoundaryError(f"it does not answer ({type(error).__name__})", code="redis_unreachable") from None
-    return Finding("redis", "ok", f"version {info.get('redis_version', 'unknown')}")
+    return f"version {info.get('redis_version', 'unknown')}"
 
 
 async def _prompts(settings: Settings) -> Finding:
@@ -215,6 +245,13 @@ async def _corpus(settings: Settings) -> Finding:
     await asyncio.to_thread(prepare_corpus, settings)
     corpora = await asyncio.to_thread(lambda: open_library(settings).names(tenant_id=TENANT))
     told = ", ".join(f"{info.name} {info.pages:,} pages" for info in corpora)
+    if settings.corpus.read_only:
+        where = corpus_dir(settings)
+        if not corpora:
+            return Finding(
+                "corpus", "broken", f"{where} holds none, and this process only reads", "run its writer first"
+            )
+        return Finding("corpus", "ok", f"{told}; read only, in {where}")
     return Finding("corpus", "ok", told, "add your own documents with `literesearcher corpus add PATH`")
 
 

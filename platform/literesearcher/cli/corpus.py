@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group("corpus")
 def command() -> None:
-    """The local corpus: add, list, remove."""
+    """The local corpus: add, build by a manifest, list, remove."""
 
 
 _tenant = click.option("--tenant", help="Whose corpus it is (default: the tenant of the command line).")

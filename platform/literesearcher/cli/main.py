@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "tools": "Serve the tools, or try one: search, visit.",
     "batch": "Run a dataset of questions, several rollouts each.",
     "jobs": "List, show, follow, replay, cancel and delete jobs.",
-    "corpus": "The local corpus: add, list, remove.",
+    "corpus": "The local corpus: add, build, list, remove.",
     "keys": "API keys: create, list, revoke.",
     "cluster": "The applications on Ray Serve: up, status, down, config, drain.",
     "store": "The job store: migrate, status.",
@@ -94,7 +94,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.message, 2)
     except LiteResearcherError as error:
         broken_store = isinstance(error, BoundaryError) and error.code.startswith(("store_", "corpus_"))
-        return _complain(f"{error.message} ({error.code})", 2 if broken_store else 1)
+        from literesearcher.cli.narration import hint
+
+        return _complain(f"{error.message} ({error.code}). {hint(error.code)}".rstrip(". "), 2 if broken_store else 1)
     except (KeyboardInterrupt, click.Abort):
         return _complain("cancelled", INTERRUPTED)
     except BrokenPipeError:

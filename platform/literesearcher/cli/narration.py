@@ -46,6 +46,11 @@ _HINTS: dict[str, str] = {
 """What to do about an error, by its code."""
 
 
+def hint(code: str) -> str:
+    """What to do about an error of this code, "" where there is nothing to say."""
+    return _HINTS.get(code, "")
+
+
 def tell(envelope: Envelope) -> list[str]:
     """Lines for one event; [] for those that say nothing to a person."""
     event = envelope.event
@@ -126,6 +131,8 @@ def conclude(job: Job, *, language_model: bool) -> list[str]:
                     lines.append(f"     {one_line(cited.quote, 200)}")
         lines.append("")
     reason = _ENDINGS.get(job.stop_reason or "", job.stop_reason or job.status)
+    if job.stop_reason == "server_error" and (job.error_code or "").startswith("tools_"):
+        reason = "the tool proxy failed"
     lines.append(f"{job.status.capitalize()}: {reason} ({job.stop_reason or 'not ended'}). {_cost(job)}")
     if job.error_code is not None:
         lines.append(f"  {one_line(job.error_message or '', 400)} ({job.error_code})")

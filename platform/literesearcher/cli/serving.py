@@ -30,7 +30,9 @@ def address(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-async def serve_until_stopped(parts: Sequence[Part]) -> int:
+async def serve_until_stopped(
+    parts: Sequence[Part], *, stopping_line: str = "stopping: running jobs finish their step and go on later"
+) -> int:
     """Run all parts until a signal, or until one of them ends; its error is raised. The exit code after a drain: 0."""
     stop = asyncio.Event()
 
@@ -38,7 +40,7 @@ async def serve_until_stopped(parts: Sequence[Part]) -> int:
         if stop.is_set():
             click.echo("second signal: leaving at once", err=True)
             os._exit(128 + number)
-        click.echo("stopping: running jobs finish their step and go on later", err=True)
+        click.echo(stopping_line, err=True)
         stop.set()
 
     with on_signals({number: partial(stopping, number) for number in (signal.SIGTERM, signal.SIGINT)}):

@@ -81,7 +81,7 @@ async def serve_tools(settings: Settings) -> int:
                 grace_seconds=DRAIN_SECONDS,
             )
 
-        return await serve_until_stopped([api])
+        return await serve_until_stopped([api], stopping_line="stopping: calls under way may end within seconds")
 
 
 async def call_once(settings: Settings, name: str, arguments: dict[str, Any], ask: Ask) -> ToolResult:

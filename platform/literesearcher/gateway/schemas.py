@@ -29,8 +29,9 @@ def _no_nul(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_no_nul)]
 Domain = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_DOMAIN_CHARACTERS)]
-Day = Annotated[str, StringConstraints(pattern=DAY)]
-Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
+# Shown as patterns, refused by the intake: it says in words what is wanted.
+Day = Annotated[Text, Field(json_schema_extra={"pattern": DAY})]
+Language = Annotated[Text, Field(json_schema_extra={"pattern": LANGUAGE})]
 MetadataKey = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[Text, StringConstraints(max_length=512)]
 

@@ -28,7 +28,7 @@ class StoreSection(Section):
 
 
 class RedisSection(Section):
-    """Wake-ups and live text between processes."""
+    """Wake-ups and live text between processes; also kept tool results and rates, unless TOOLS__REDIS_URL is set."""
 
     url: SecretStr | None = Field(None, description="redis://…; none: in process.")
 
@@ -125,7 +125,9 @@ class CorpusSection(Section):
 
     dir: Path | None = Field(None, description="Where it lies; default: `corpus` under the data directory.")
     read_only: bool = Field(False, description="Read it only: another process, or an image, builds and changes it.")
-    manifest_file: Path | None = Field(None, description="JSON list of the corpora that there are; built at the start.")
+    manifest_file: Path | None = Field(
+        None, description="JSON manifest of the corpora that there are; built at the start."
+    )
 
 
 class TenantBudget(Section):
