@@ -57,7 +57,10 @@ class ToolMetrics:
             f"{name}_provider_cost_usd", "Spent by the price list, by provider.", ["provider"], registry=registry
         )
         self.breaker_open = Gauge(
-            f"{name}_breaker_open", "1 while the provider's circuit breaker is open.", ["provider"], registry=registry
+            f"{name}_breaker_open",
+            "1 while the provider's circuit breaker is open, for all or for a tenant.",
+            ["provider"],
+            registry=registry,
         )
         self.hedges = Counter(
             f"{name}_hedges", "Second requests by provider and result (won, lost).", ["provider", "result"],

@@ -14,7 +14,7 @@ from literesearcher.research.events import ToolTry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import retrying
-from literesearcher.tools.limits.breaker import Breaker
+from literesearcher.tools.limits.circuit import Circuit
 from literesearcher.tools.limits.errand import Errand, Gate
 from literesearcher.tools.limits.hedging import Pace
 from literesearcher.tools.limits.lanes import Lanes, Limit
@@ -67,14 +67,14 @@ class Governor:
         self._lanes = Lanes(clock=clock, link=link, site=rules.site)
         self._gates: dict[str, Gate] = {}
         for provider, limit in rules.providers.items():
-            breaker = Breaker(
+            circuit = Circuit(
                 provider,
                 failures=rules.breaker_failures,
                 seconds=rules.breaker_seconds,
                 clock=clock,
                 shown=metrics.breaker_open.labels(provider).set,
             )
-            self._gates[provider] = Gate(self._lanes.of_provider(provider, limit), breaker, Pace())
+            self._gates[provider] = Gate(self._lanes.of_provider(provider, limit), circuit, Pace())
 
     def price(self, provider: str) -> float:
         """USD of one request."""
@@ -108,6 +108,7 @@ class Governor:
             hedge=self._hedge,
             once=once,
             tenant_id=tenant_id,
+            host=host,
             deadline=deadline,
             tries=tally.tries,
         )

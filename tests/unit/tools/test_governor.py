@@ -405,6 +405,29 @@ async def test_failures_of_pages_sites_leave_the_provider_alone():
     assert office.provider.asked == 20
 
 
+async def test_one_tenants_bad_urls_shut_a_reader_to_nobody_else():
+    office = Office(Limit(1000.0, 1000, 1), breaker_failures=4)
+    office.provider.act = lambda number: failing("provider_error")
+    bad = [office.ask(tenant="a", host=f"bad{number}.example") for number in range(12)]
+    await office.clock.advance(0)
+    assert [await code_of(task) for task in bad] == ["provider_error"] * 4 + ["provider_open"] * 8
+    office.provider.act = lambda number: "answer"
+    assert await office.ask(tenant="b", host="good.example") == "answer"
+    assert await office.ask(tenant="a", host="good.example") == "answer", "it is well"
+    await office.rests()
+
+
+async def test_a_tenant_that_is_shut_out_takes_nobody_out_of_the_line_with_it():
+    office = Office(Limit(1.0, 4, 100), breaker_failures=4)
+    office.provider.act = lambda number: failing("provider_error") if number <= 4 else "answer"
+    bad = [office.ask(tenant="a", host=f"bad{number}.example") for number in range(8)]
+    other = office.ask(tenant="b", host="good.example")
+    await office.clock.advance(0)
+    assert sorted([await code_of(task) for task in bad]) == ["provider_error"] * 4 + ["provider_open"] * 4
+    await office.clock.advance(1)
+    assert await other == "answer"
+
+
 # Hedges
 
 

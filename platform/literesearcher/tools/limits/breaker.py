@@ -1,12 +1,14 @@
-"""A provider's circuit breaker: after failures in a row nobody asks for a while, then one request may try.
+"""A circuit breaker: after failures in a row nobody asks for a while, then one request may try.
 
-Owns: when it opens and closes, and which failures are the provider's own. Refuses to know: what is asked. Above:
-`tools.governor`. A spent quota opens it at once and for longer: asking again would only cost time, and may cost money.
+Owns: when it opens and closes, which failures may be the provider's own, how many it takes. Refuses to know: what is
+asked. Above: `limits.circuit`, which has one for everybody and one for each tenant. A spent quota opens it at once and
+for longer: asking again would only cost time, and may cost money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 from literesearcher.errors import BoundaryError
@@ -17,6 +19,9 @@ SPENT_SECONDS = 60.0
 MAX_SPENT_SECONDS = 3600.0
 PATIENCE_SECONDS = 5.0
 """A request that was given less and timed out says something about its caller's deadline, not about the provider."""
+
+LEAST_SITES = 3
+"""A reader that fails for fewer sites may be well, and the sites may not be."""
 
 _DOWN = frozenset({"provider_unreachable", "provider_error", "provider_timeout", "provider_garbage", "provider_busy"})
 _REFUSING = frozenset({"provider_quota", "provider_unauthorized"})
@@ -49,22 +54,79 @@ def verdict(error: BoundaryError, given_seconds: float) -> Verdict:
     return Verdict.ALIVE
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose request it was, and to which site a reader was sent; "" for a search."""
+
+    tenant_id: str = ""
+    site: str = ""
+
+
+class Run:
+    """Failures in a row. Those of searches are the engine's own and only counted.
+
+    A reader fails also where its target does, and says so with the same statuses. Its failures are as many as the limit
+    only if they come from `LEAST_SITES` sites and, where `shared`, from two tenants, none of which counts for more than
+    half: whoever names bad URLs shuts a reader to itself at most.
+    """
+
+    def __init__(self, limit: int, *, shared: bool) -> None:
+        self._limit = limit
+        self._least_tenants = 2 if shared else 1
+        self._most_of_one = (limit + 1) // 2 if shared else limit
+        self.clear()
+
+    def clear(self) -> None:
+        """Something was answered, or the state changed."""
+        self._searches = 0
+        self._by_tenant: dict[str, int] = {}
+        self._sites: set[str] = set()
+
+    def add(self, origin: Origin, found: Verdict) -> bool:
+        """One more failure; are they enough? A spent quota is as good as all that it takes, whatever the site."""
+        spent = found is Verdict.SPENT
+        if not origin.site:
+            self._searches += 1
+            return spent or self._searches >= self._limit
+        if len(self._sites) < LEAST_SITES:
+            self._sites.add(origin.site)
+        count = self._by_tenant.get(origin.tenant_id, 0) + (self._limit if spent else 1)
+        self._by_tenant[origin.tenant_id] = min(count, self._most_of_one)
+        return (
+            sum(self._by_tenant.values()) >= self._limit
+            and len(self._by_tenant) >= self._least_tenants
+            and (spent or len(self._sites) >= LEAST_SITES)
+        )
+
+
 class Breaker:
-    """One provider's. `shown(True)` when it opens, `shown(False)` when it closes."""
+    """`shown(True)` when it opens, `shown(False)` when it closes. `shared`: it opens for several tenants."""
 
     def __init__(
-        self, name: str, *, failures: int, seconds: float, clock: Clock, shown: Callable[[bool], None]
+        self,
+        name: str,
+        *,
+        failures: int,
+        seconds: float,
+        clock: Clock,
+        shown: Callable[[bool], None],
+        shared: bool = True,
     ) -> None:
         self._name = name
-        self._limit = failures
         self._seconds = seconds
         self._clock = clock
         self._shown = shown
-        self._failures = 0
+        self._run = Run(failures, shared=shared)
         self._open_until: float | None = None
         self._reason = "provider_open"
         self._probing = False
-        self._age = 0  # of the state: what was asked before it changed says nothing about it
+        self.age = 0
+        """Of the state: what was asked before it changed says nothing about it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Until an answer closes it, also while one request may try."""
+        return self._open_until is not None
 
     def refusal(self) -> BoundaryError | None:
         """Why nobody may ask, None where one may. Never transient: the next provider is asked instead."""
@@ -82,32 +144,36 @@ class Breaker:
         if refusal is not None:
             raise refusal
         self._probing = self._open_until is not None
-        return self._age
+        return self.age
 
-    def report(self, ticket: int, found: Verdict, retry_after: float | None = None) -> bool:
+    def report(self, ticket: int, found: Verdict, retry_after: float | None = None, origin: Origin = Origin()) -> bool:
         """How the request ended. True where that opened the breaker."""
-        if ticket != self._age:
+        if ticket != self.age:
             return False
         self._probing = False
         if found is Verdict.UNKNOWN:
             return False
         if found is Verdict.ALIVE:
-            self._failures = 0
+            self._run.clear()
             if self._open_until is not None:
                 self._change(None)
             return False
-        self._failures += 1
-        if self._open_until is None and self._failures < self._limit and found is not Verdict.SPENT:
+        enough = self._run.add(origin, found)
+        if self._open_until is None and not enough:
             return False
         seconds, self._reason = self._seconds, "provider_open"
         if found is not Verdict.DOWN:
             seconds = min(max(seconds, SPENT_SECONDS, retry_after or 0.0), MAX_SPENT_SECONDS)
             self._reason = "provider_quota" if found is Verdict.SPENT else "provider_unauthorized"
-        self._change(self._clock.monotonic() + seconds)
+        self.open_for(seconds)
         return True
+
+    def open_for(self, seconds: float) -> None:
+        """Nobody asks for so long."""
+        self._change(self._clock.monotonic() + seconds)
 
     def _change(self, open_until: float | None) -> None:
         self._open_until = open_until
-        self._age += 1
-        self._failures = 0
+        self.age += 1
+        self._run.clear()
         self._shown(open_until is not None)

@@ -18,11 +18,13 @@ from literesearcher.errors import BoundaryError, LiteResearcherError
 from literesearcher.research.events import ToolTry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
-from literesearcher.tools.limits.breaker import Breaker, Verdict, verdict
+from literesearcher.tools.limits.breaker import Origin, Verdict, verdict
+from literesearcher.tools.limits.circuit import Circuit, Opened
 from literesearcher.tools.limits.hedging import Pace, hedged
 from literesearcher.tools.limits.lanes import Lane
 from literesearcher.tools.limits.rate import busy
 from literesearcher.tools.providers.port import FetchedPage, SearchAnswer
+from literesearcher.tools.sources.domains import registrable
 
 T = TypeVar("T")
 
@@ -42,10 +44,10 @@ charged, so it counts."""
 
 @dataclass(slots=True)
 class Gate:
-    """One provider's lane, breaker and pace."""
+    """One provider's lane, breakers and pace."""
 
     lane: Lane
-    breaker: Breaker
+    circuit: Circuit
     pace: Pace
 
 
@@ -62,6 +64,7 @@ class Errand(Generic[T]):
     hedge: bool
     once: Callable[[float], Awaitable[T]]
     tenant_id: str
+    host: str
     deadline: float
     tries: list[ToolTry]
 
@@ -109,7 +112,7 @@ class Errand(Generic[T]):
 
     async def _enter(self, gate: Gate, *, patient: bool) -> None:
         while True:
-            refusal = gate.breaker.refusal()
+            refusal = gate.circuit.refusal(self.tenant_id)
             if refusal is not None:
                 raise refusal
             gate.lane.rate.refuse_hopeless(self.deadline)
@@ -136,7 +139,7 @@ class Errand(Generic[T]):
     async def _send(self) -> T:
         gate, started = self.gate, self.clock.monotonic()
         try:
-            ticket = gate.breaker.admit() if gate is not None else 0
+            ticket = gate.circuit.admit(self._origin()) if gate is not None else None
         except BoundaryError as error:
             self._note(error.code, 0.0, 0.0)
             raise
@@ -163,10 +166,17 @@ class Errand(Generic[T]):
             seconds = self.clock.monotonic() - started
             self._note(outcome, seconds, cost)
             self.metrics.provider_seconds.labels(self.provider).observe(seconds)
-            if gate is not None and gate.breaker.report(ticket, found, retry_after):
-                refusal = gate.breaker.refusal()
-                if refusal is not None:
-                    gate.lane.rate.refuse_all(refusal)
+            if gate is not None and ticket is not None:
+                self._tell(gate, gate.circuit.report(ticket, found, retry_after))
+
+    def _tell(self, gate: Gate, opened: Opened) -> None:
+        """Whoever waits for a token of a provider that was shut learns so at once."""
+        refusal = gate.circuit.refusal(self.tenant_id) if opened is not Opened.NOBODY else None
+        if refusal is not None:
+            gate.lane.rate.refuse_all(refusal, None if opened is Opened.ALL else self.tenant_id)
+
+    def _origin(self) -> Origin:
+        return Origin(self.tenant_id, registrable(self.host) if self.host else "")
 
     async def _pause(self, gate: Gate, code: str, seconds: float) -> None:
         """What one was told all obey: of a page's site whoever asks that site, else whoever asks the provider."""

@@ -83,11 +83,11 @@ class Line:
             else:
                 self._earliest = min(self._earliest, waiter.deadline)
 
-    def refuse_all(self, error: Callable[[], Exception]) -> None:
-        """Nobody is served any more who waits now."""
-        self._earliest = math.inf
+    def refuse_all(self, error: Callable[[], Exception], tenant_id: str | None = None) -> None:
+        """Nobody (of this tenant) is served any more who waits now."""
         for waiter in [waiter for line in self._tenants.values() for waiter in line]:
-            self._refuse(waiter, error)
+            if tenant_id is None or waiter.tenant_id == tenant_id:
+                self._refuse(waiter, error)
 
     def _refuse(self, waiter: Waiter, error: Callable[[], Exception]) -> None:
         self.leave(waiter)

@@ -94,12 +94,13 @@ class RateGate:
         if wait > 0 and self._clock.monotonic() + wait >= deadline:
             raise busy(self._name, wait)
 
-    def refuse_all(self, error: BoundaryError) -> None:
-        """Whoever waits now gets this error."""
+    def refuse_all(self, error: BoundaryError, tenant_id: str | None = None) -> None:
+        """Whoever waits now (of this tenant) gets this error."""
         self._line.refuse_all(
             lambda: BoundaryError(
                 error.message, code=error.code, transient=error.transient, retry_after=error.retry_after
-            )
+            ),
+            tenant_id,
         )
 
     def _least_wait(self, tenant_id: str) -> float:
