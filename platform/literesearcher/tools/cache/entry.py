@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import math
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +28,15 @@ _PACK_FROM_BYTES = 512
 _LEVEL = 1
 _MAX_BYTES = 64_000_000
 """Unpacked. Bodies of pages are 10 MB at most."""
+_NAME = re.compile(r"[\w.:-]{0,100}", re.ASCII)
+"""Ids of providers, codes of outcomes; "" where nobody was asked."""
+_PAYER = re.compile(r"(?:[0-9a-f]{40})?", re.ASCII)
+_DIGEST = re.compile(r"[\w-]{0,64}", re.ASCII)
+_INSTANTS = (946_684_800.0, 4_102_444_800.0)
+"""The years 2000 to 2099: what was fetched at another time was not fetched."""
+_MAX_TRY_SECONDS = 86_400.0
+_MAX_TRY_USD = 1_000.0
+_MAX_TRIES = 1_000
 _INLINE_CHARACTERS = 100_000
 """Longer texts are packed, unpacked and hashed in a thread, so that no other call waits on one."""
 
@@ -102,20 +111,17 @@ def opened(data: bytes) -> Entry | None:
         return None
     try:
         fields = orjson.loads(plain)
-        entry = Entry(
+        return Entry(
             value=fields["value"],
-            provider=_text(fields["provider"]),
-            status=fields["status"],
-            fetched_at=float(fields["fetched_at"]),
-            payer=_text(fields["payer"]),
-            digest=_text(fields["digest"]),
-            tries=[ToolTry(_text(a), _text(b), float(seconds), float(cost)) for a, b, seconds, cost in fields["tries"]],
+            provider=text(fields["provider"], _NAME),
+            status=_status(fields["status"]),
+            fetched_at=instant(fields["fetched_at"]),
+            payer=text(fields["payer"], _PAYER),
+            digest=text(fields["digest"], _DIGEST),
+            tries=_tries(fields["tries"]),
         )
-    except (ValueError, TypeError, KeyError, OverflowError):
+    except (ValueError, TypeError, KeyError):
         return None
-    numbers = [entry.fetched_at, *(one.cost_usd for one in entry.tries), *(one.elapsed_seconds for one in entry.tries)]
-    sound = entry.status in ("found", "none", "missing") and all(map(math.isfinite, numbers))
-    return entry if sound else None
 
 
 async def sealed_text(text: str) -> bytes:
@@ -167,7 +173,41 @@ def _unpacked(data: bytes) -> bytes | None:
         return None
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
+def text(value: Any, form: re.Pattern[str] | None = None) -> str:
+    """The value, a string of this form; ValueError where it is not."""
+    if not isinstance(value, str) or (form is not None and form.fullmatch(value) is None):
+        raise ValueError("not such a text")
     return value
+
+
+def number(value: Any, low: float, high: float) -> float:
+    """The value, a number within these bounds; ValueError where it is not."""
+    if type(value) not in (int, float) or not low <= value <= high:
+        raise ValueError("not such a number")
+    return float(value)
+
+
+def instant(value: Any) -> float:
+    """Unix seconds at which something may have been fetched; ValueError for others."""
+    return number(value, *_INSTANTS)
+
+
+def _status(value: Any) -> Status:
+    if value not in ("found", "none", "missing"):
+        raise ValueError("not a status")
+    status: Status = value
+    return status
+
+
+def _tries(value: Any) -> list[ToolTry]:
+    if not isinstance(value, list) or len(value) > _MAX_TRIES:
+        raise ValueError("not a list of tries")
+    return [
+        ToolTry(
+            text(provider, _NAME),
+            text(outcome, _NAME),
+            number(seconds, 0.0, _MAX_TRY_SECONDS),
+            number(cost, 0.0, _MAX_TRY_USD),
+        )
+        for provider, outcome, seconds, cost in value
+    ]

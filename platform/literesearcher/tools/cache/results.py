@@ -14,13 +14,12 @@ from literesearcher.errors import BoundaryError
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.cache.claim import claimed
-from literesearcher.tools.cache.entry import Entry
-from literesearcher.tools.cache.flights import Flight, Flights, Passenger
+from literesearcher.tools.cache.flights import Flight, Flights, Passenger, within
 from literesearcher.tools.cache.keys import key_of
 from literesearcher.tools.cache.lifetimes import Lifetimes
 from literesearcher.tools.cache.lookup import Found, How, Lookup, NotKept, Produce, Produced
 from literesearcher.tools.cache.port import KeptStore
-from literesearcher.tools.cache.shelf import Shelf, Shelved
+from literesearcher.tools.cache.shelf import Kept, Shelf, Shelved
 from literesearcher.tools.cache.tenant_view import Sharing, TenantView
 from literesearcher.tools.governor import Tally
 from literesearcher.tools.port import Ask
@@ -52,7 +51,7 @@ class ResultCache:
         self._enabled = enabled
         self._shelf = Shelf(store, clock=clock, record_seconds=lifetimes.record_seconds)
         self._view = TenantView(store, sharing=sharing, clock=clock)
-        self._flights = Flights()
+        self._flights = Flights(clock)
         self._refreshing = 0
 
     async def get(
@@ -67,7 +66,7 @@ class ResultCache:
             if self._enabled:
                 self._count(lookup, "bypass")
             return _fresh((await produce(tally)).value, None, self._shelf.now())
-        passenger = Passenger(ask.tenant_id, tally)
+        passenger = self._passenger(lookup, ask, tally)
         if ask.cache == "only":
             return await self._kept_only(lookup, ask, passenger)
         if ask.cache == "record":
@@ -84,7 +83,7 @@ class ResultCache:
         self._count(lookup, how)
         if how == "stale":
             self._refresh(lookup, key, ask, produce)
-        return await self._seen(lookup, kept.value, kept.entry, how, key, passenger, stored=True)
+        return await self._seen(lookup, kept, how, key, passenger)
 
     async def peek(self, lookup: Lookup[T], *, ask: Ask, tally: Tally) -> Found[T] | None:
         """What is kept and fresh (of any age for a job that reads from the cache only), None where it has to be made.
@@ -93,7 +92,7 @@ class ResultCache:
         """
         if not self._enabled or ask.cache in ("bypass", "record"):
             return None
-        passenger = Passenger(ask.tenant_id, tally)
+        passenger = self._passenger(lookup, ask, tally)
         key = self._key(lookup, ask)
         try:
             if ask.cache == "only":
@@ -104,14 +103,15 @@ class ResultCache:
         if kept is None or kept.age != "fresh":
             return None
         self._count(lookup, "hit")
-        return await self._seen(lookup, kept.value, kept.entry, "hit", key, passenger, stored=True)
+        return await self._seen(lookup, kept, "hit", key, passenger)
 
     async def keep(self, lookup: Lookup[T], produced: Produced[T], *, ask: Ask) -> None:
         """Keep what was made after `peek` gave nothing, as the job's cache mode wants it."""
         if self._enabled and ask.cache in ("default", "record"):
             recording = _recording(lookup, ask) if ask.cache == "record" else None
             key = self._key(lookup, ask)
-            await self._shelf.keep(lookup, produced, key=key, recording=recording, payer=ask.tenant_id)
+            kept = await self._shelf.keep(lookup, produced, key=key, recording=recording, payer=ask.tenant_id)
+            await self._had(lookup, kept, key, ask.tenant_id)
 
     async def body(self, found: Found[Any], digest: str) -> str | None:
         """The text kept apart from a found value, None where it is gone, or not the one, or out of reach."""
@@ -133,13 +133,14 @@ class ResultCache:
                 return await self._fetched(lookup, produce, flight, key)
             return await self._claimed(lookup, key, produce, flight, newer_than)
 
-        landed, paid = await self._flights.join(key, passenger, run)
-        fetched = landed.age == "dead"
-        how: How = "miss" if paid and fetched else "coalesced"
-        self._count(lookup, "unavailable" if away and how == "miss" else how)
-        if how == "miss":
-            return _fresh(landed.value, how, landed.entry.fetched_at)
-        return await self._seen(lookup, landed.value, landed.entry, how, key, passenger, stored=not fetched)
+        landed, part = await self._flights.join(key, passenger, run)
+        made = landed.kept is not None and part.leads
+        self._count(lookup, "coalesced" if not made else "unavailable" if away else "miss")
+        if landed.kept is None:
+            return await self._seen(lookup, landed, "coalesced", key, passenger, first=part.first)
+        if part.first:
+            await self._had(lookup, landed.kept, key, passenger.tenant_id)
+        return _fresh(landed.value, "miss" if part.first else "coalesced", landed.entry.fetched_at)
 
     async def _claimed(
         self,
@@ -167,10 +168,10 @@ class ResultCache:
     ) -> Shelved[T]:
         """Looked up anew and kept; its age is `dead`, since it does not come from the store."""
         produced = await produce(flight.tally)
-        entry = await self._shelf.keep(
+        kept = await self._shelf.keep(
             lookup, produced, key=key, recording=recording, payer=flight.payer, tries=flight.tally.tries
         )
-        return Shelved(produced.value, entry, "dead")
+        return Shelved(produced.value, kept.entry, "dead", kept)
 
     async def _recorded(self, lookup: Lookup[T], ask: Ask, passenger: Passenger, produce: Produce[T]) -> Found[T]:
         """Fetched anew; only calls of the same tenant that record too share it."""
@@ -179,9 +180,11 @@ class ResultCache:
         async def run(flight: Flight) -> Shelved[T]:
             return await self._fetched(lookup, produce, flight, key, recording)
 
-        landed, paid = await self._flights.join(recording, passenger, run)
-        how: How = "miss" if paid else "coalesced"
+        landed, part = await self._flights.join(recording, passenger, run)
+        how: How = "miss" if part.leads else "coalesced"
         self._count(lookup, how)
+        if part.leads:
+            await self._had(lookup, landed.kept, key, passenger.tenant_id)
         return _fresh(landed.value, how, landed.entry.fetched_at)
 
     async def _kept_only(self, lookup: Lookup[T], ask: Ask, passenger: Passenger) -> Found[T]:
@@ -198,15 +201,19 @@ class ResultCache:
     async def _any_age(self, lookup: Lookup[T], ask: Ask, passenger: Passenger) -> Found[T] | None:
         """The tenant's recording, else what is kept and the tenant may know of."""
         recording, key = _recording(lookup, ask), self._key(lookup, ask)
-        kept, at = await self._shelf.read(recording, lookup), recording
-        how: How = "hit"
+        kept = await self._shelf.read(recording, lookup)
+        if kept is not None:
+            self._count(lookup, "hit")
+            return Found(kept.value, "hit", kept.entry.fetched_at, recording, kept.entry.fetched_at)
+        kept = await self._shelf.read(key, lookup)
         if kept is None:
-            kept, at = await self._shelf.read(key, lookup), key
-            if kept is None or not await self._view.may_know(kept.entry, key=key, tenant_id=passenger.tenant_id):
-                return None
-            how = "hit" if kept.age == "fresh" else "stale"
+            return None
+        how: How = "hit" if kept.age == "fresh" else "stale"
+        seen = await self._view.kept(kept.entry, how, key=key, tenant_id=passenger.tenant_id, lifetime=lookup.lifetime)
+        if seen is None:
+            return None
         self._count(lookup, how)
-        return Found(kept.value, how, kept.entry.fetched_at, at, kept.entry.fetched_at)
+        return Found(kept.value, seen.how, seen.at, key, kept.entry.fetched_at)
 
     def _refresh(self, lookup: Lookup[T], key: str, ask: Ask, produce: Produce[T]) -> None:
         """Looked up anew in the background, once: not where it is under way here or elsewhere."""
@@ -216,7 +223,9 @@ class ResultCache:
         self._refreshing += 1
 
         async def run(flight: Flight) -> Shelved[T]:
-            return await self._claimed(lookup, key, produce, flight, waits=False)
+            landed = await self._claimed(lookup, key, produce, flight, waits=False)
+            await self._had(lookup, landed.kept, key, ask.tenant_id)
+            return landed
 
         self._flights.begin_in_background(name, ask.tenant_id, run, self._refreshed)
 
@@ -224,11 +233,25 @@ class ResultCache:
         self._refreshing -= 1
 
     async def _seen(
-        self, lookup: Lookup[T], value: T, entry: Entry, how: How, key: str, passenger: Passenger, *, stored: bool
+        self, lookup: Lookup[T], shelved: Shelved[T], how: How, key: str, passenger: Passenger, *, first: bool = True
     ) -> Found[T]:
+        """As the tenant sees what was read from the store; where it is not the `first` of its tenant to be told, as it
+        was come by."""
+        value, entry = shelved.value, shelved.entry
+        if not first:
+            return Found(value, how, entry.fetched_at, key, entry.fetched_at)
         seen = await self._view.of(entry, how, key=key, tenant_id=passenger.tenant_id, lifetime=lookup.lifetime)
-        passenger.tally.tries.extend(seen.tries)
-        return Found(value, seen.how, seen.at, key if stored else "", entry.fetched_at)
+        passenger.tally.tries.extend(within(seen.tries, self._clock.monotonic() - passenger.began))
+        return Found(value, seen.how, seen.at, key, entry.fetched_at)
+
+    async def _had(self, lookup: Lookup[Any], kept: Kept | None, key: str, tenant_id: str) -> None:
+        """The tenant was given what is kept for all as one fetched for it."""
+        if kept is not None and kept.shared and not lookup.of_tenant:
+            await self._view.had(kept.entry, key=key, tenant_id=tenant_id, lifetime=lookup.lifetime)
+
+    def _passenger(self, lookup: Lookup[Any], ask: Ask, tally: Tally) -> Passenger:
+        account = "" if lookup.of_tenant else self._view.account(ask.tenant_id)
+        return Passenger(ask.tenant_id, tally, self._clock.monotonic(), account)
 
     def _key(self, lookup: Lookup[Any], ask: Ask) -> str:
         own = lookup.of_tenant or self._view.sharing == "off"

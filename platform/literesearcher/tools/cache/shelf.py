@@ -24,12 +24,22 @@ T = TypeVar("T")
 _BODY_OUTLIVES_SECONDS = 60.0
 
 
+class Kept(NamedTuple):
+    """What was made of a result, and where it is kept: `shared` with later calls, `recorded` for its tenant."""
+
+    entry: Entry
+    shared: bool = False
+    recorded: bool = False
+
+
 class Shelved(NamedTuple, Generic[T]):
     """An entry that can be used."""
 
     value: T
     entry: Entry
     age: Age
+    kept: Kept | None = None
+    """Where it was put by who looked it up; None where it was read from the store."""
 
 
 class Shelf:
@@ -62,7 +72,7 @@ class Shelf:
         recording: str | None = None,
         payer: str,
         tries: Sequence[ToolTry] = (),
-    ) -> Entry:
+    ) -> Kept:
         """The result as an entry fetched now and paid by tenant `payer`, kept as far as it may be."""
         entry = Entry(
             lookup.encode(produced.value),
@@ -79,6 +89,7 @@ class Shelf:
         longest = lookup.lifetime.longest(negative=entry.negative)
         if produced.keep == "shared" and longest > 0:
             lives[key] = longest
+        put: set[str] = set()
         with contextlib.suppress(RedisAway, TypeError):  # TypeError: text that is no Unicode is given and not kept
             data = sealed(entry) if lives else b""
             body = await sealed_text(produced.body) if lives and produced.body is not None else None
@@ -88,7 +99,8 @@ class Shelf:
                     body_seconds = seconds + _BODY_OUTLIVES_SECONDS
                     await self._store.put(_body_key(name, entry.digest), body, seconds=body_seconds)
                 await self._store.put(name, data, seconds=seconds)
-        return entry
+                put.add(name)
+        return Kept(entry, shared=key in put, recorded=recording in put)
 
     async def body(self, found: Found[Any], digest: str) -> str | None:
         """The text kept apart from a found value, None where it is gone, or not the one, or out of reach."""
