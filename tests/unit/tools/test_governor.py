@@ -224,6 +224,21 @@ async def test_a_slow_site_holds_up_nobody_else():
     await office.rests()
 
 
+async def test_one_tenants_slow_pages_leave_a_place_of_a_reader_to_others():
+    office = Office(Limit(1000.0, 1000, 5), site=Limit(1000.0, 1000, 8))
+    assert await office.ask(tenant="b", host="good.example") == "answer"
+    office.provider.act = lambda number: office.clock.sleep(45) if number <= 5 else "answer"
+    slow = [office.ask(tenant="a", host="tarpit.example", timeout=300) for _ in range(8)]
+    await office.clock.advance(0)
+    assert office.provider.under_way == 4
+    office.provider.act = lambda number: "answer"
+    assert await office.ask(tenant="b", host="good.example", timeout=10) == "answer"
+    assert office.clock.monotonic() == 0.0
+    await office.clock.advance(100)
+    await asyncio.gather(*slow)
+    await office.rests()
+
+
 async def test_a_site_is_asked_no_faster_whichever_provider_asks_and_however_it_is_spelled():
     office = Office(site=Limit(1.0, 1, 8))
     jina = Provider("jina")

@@ -11,7 +11,7 @@ needs. Without a gate, which is the local corpus, it passes nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from literesearcher.errors import BoundaryError, LiteResearcherError
@@ -67,6 +67,10 @@ class Errand(Generic[T]):
     host: str
     deadline: float
     tries: list[ToolTry]
+    origin: Origin = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.origin = Origin(self.tenant_id, registrable(self.host) if self.host else "")
 
     async def attempt(self) -> T:
         """One try: a request, or two where the first is slow."""
@@ -119,10 +123,12 @@ class Errand(Generic[T]):
             if self.site is not None:
                 await self.site.enter(self.tenant_id, self.deadline, patient=patient, waited=self._waited)
             try:
-                await gate.lane.enter(self.tenant_id, self.deadline, patient=patient, waited=self._waited)
+                await gate.lane.enter(
+                    self.tenant_id, self.deadline, patient=patient, waited=self._waited, site=self.origin.site
+                )
             except BaseException:
                 if self.site is not None:
-                    self.site.leave()
+                    self.site.leave(self.tenant_id)
                 raise
             if not gate.lane.rate.paused:
                 return
@@ -132,14 +138,14 @@ class Errand(Generic[T]):
                 raise busy(self.provider)
 
     def _leave(self, gate: Gate) -> None:
-        gate.lane.leave()
+        gate.lane.leave(self.tenant_id, self.origin.site)
         if self.site is not None:
-            self.site.leave()
+            self.site.leave(self.tenant_id)
 
     async def _send(self) -> T:
         gate, started = self.gate, self.clock.monotonic()
         try:
-            ticket = gate.circuit.admit(self._origin()) if gate is not None else None
+            ticket = gate.circuit.admit(self.origin) if gate is not None else None
         except BoundaryError as error:
             self._note(error.code, 0.0, 0.0)
             raise
@@ -174,9 +180,6 @@ class Errand(Generic[T]):
         refusal = gate.circuit.refusal(self.tenant_id) if opened is not Opened.NOBODY else None
         if refusal is not None:
             gate.lane.rate.refuse_all(refusal, None if opened is Opened.ALL else self.tenant_id)
-
-    def _origin(self) -> Origin:
-        return Origin(self.tenant_id, registrable(self.host) if self.host else "")
 
     async def _pause(self, gate: Gate, code: str, seconds: float) -> None:
         """What one was told all obey: of a page's site whoever asks that site, else whoever asks the provider."""

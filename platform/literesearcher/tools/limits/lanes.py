@@ -49,21 +49,24 @@ class Lane:
         """Nothing goes on in it, and nothing is remembered."""
         return self._slots.idle and self.rate.idle
 
-    async def enter(self, tenant_id: str, deadline: float, *, patient: bool, waited: Waited) -> None:
-        """Wait for both. `BoundaryError` provider_busy where the deadline comes first; `patient` False: never wait."""
+    async def enter(self, tenant_id: str, deadline: float, *, patient: bool, waited: Waited, site: str = "") -> None:
+        """Wait for both. `BoundaryError` provider_busy where the deadline comes first; `patient` False: never wait.
+
+        `site`: whose page it is for, where others' pages pass the same lane.
+        """
         began = self._clock.monotonic()
         why = await self.rate.enter(tenant_id, deadline, patient=patient)
         now = self._clock.monotonic()
         if now > began:
             waited(self._rate_reason if why == "rate" else why, now - began)
-        await self._slots.take(tenant_id, deadline, patient=patient)
+        await self._slots.take(tenant_id, deadline, patient=patient, site=site)
         later = self._clock.monotonic()
         if later > now:
             waited(self._slots_reason, later - now)
 
-    def leave(self) -> None:
-        """The request has ended."""
-        self._slots.release()
+    def leave(self, tenant_id: str, site: str = "") -> None:
+        """The request has ended that entered with these."""
+        self._slots.release(tenant_id, site)
 
     async def aclose(self) -> None:
         """Whoever waits is told. Safe to call twice."""

@@ -12,13 +12,14 @@ from collections.abc import Callable
 
 
 class Waiter:
-    """One who waits until `served` is done; `deadline` is on the clock of whoever serves."""
+    """One who waits until `served` is done; `deadline` is on the clock of whoever serves. `site`: "" for none."""
 
-    __slots__ = ("deadline", "served", "tenant_id")
+    __slots__ = ("deadline", "served", "site", "tenant_id")
 
-    def __init__(self, tenant_id: str, deadline: float) -> None:
+    def __init__(self, tenant_id: str, deadline: float, site: str) -> None:
         self.tenant_id = tenant_id
         self.deadline = deadline
+        self.site = site
         self.served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -32,9 +33,9 @@ class Line:
     def __bool__(self) -> bool:
         return bool(self._tenants)
 
-    def join(self, tenant_id: str, deadline: float) -> Waiter:
+    def join(self, tenant_id: str, deadline: float, site: str = "") -> Waiter:
         """Stand at the end of the tenant's own line."""
-        waiter = Waiter(tenant_id, deadline)
+        waiter = Waiter(tenant_id, deadline, site)
         self._tenants.setdefault(tenant_id, OrderedDict())[waiter] = None
         self._earliest = min(self._earliest, deadline)
         return waiter
@@ -56,21 +57,18 @@ class Line:
         """Waiters by tenant, next tenant first."""
         return {tenant_id: len(line) for tenant_id, line in self._tenants.items()}
 
-    def serve(self, tenant_id: str | None = None) -> bool:
-        """The next waiter (of this tenant) may go; False where nobody waits any more. The tenant goes to the end."""
-        if tenant_id is None:
-            tenant_id = next(iter(self._tenants), None)
-        own = self._tenants.get(tenant_id) if tenant_id is not None else None
-        while own:
-            waiter, _ = own.popitem(last=False)
-            if not own:
-                del self._tenants[waiter.tenant_id]
-            if not waiter.served.done():
-                if own:
-                    self._tenants.move_to_end(waiter.tenant_id)
-                waiter.served.set_result(None)
-                return True
-        return False
+    def serve(self, tenant_id: str, may: Callable[[Waiter], bool] = lambda waiter: True) -> Waiter | None:
+        """The tenant's next waiter that may go; None where none may. The tenant goes to the end."""
+        own = self._tenants.get(tenant_id, OrderedDict())
+        chosen = next((waiter for waiter in own if not waiter.served.done() and may(waiter)), None)
+        if chosen is not None:
+            chosen.served.set_result(None)
+            del own[chosen]
+            if own:
+                self._tenants.move_to_end(tenant_id)
+            else:
+                del self._tenants[tenant_id]
+        return chosen
 
     def refuse_before(self, when: float, error: Callable[[], Exception]) -> None:
         """Whoever's deadline is before `when` learns so at once."""
