@@ -146,14 +146,15 @@ def _encoded(answer: SearchAnswer) -> dict[str, object]:
 
 
 def _decoded(entry: Entry) -> SearchAnswer:
-    results = tuple(SearchResult(*fields) for fields in entry.value["results"])
-    for one in results:
-        absent = (one.snippet, one.date, one.source)
-        if not (isinstance(one.title, str) and isinstance(one.link, str)):
+    rows, listed = entry.value["results"], entry.value["listed"]
+    if not isinstance(rows, list) or not isinstance(listed, bool) or entry.status != ("found" if rows else "none"):
+        raise ValueError("not a search answer")
+    for row in rows:
+        if not isinstance(row, list) or not all(isinstance(text, str) for text in row[:2]):
             raise ValueError("not a search result")
-        if not all(value is None or isinstance(value, str) for value in absent):
+        if not all(text is None or isinstance(text, str) for text in row[2:]):
             raise ValueError("not a search result")
-    return SearchAnswer(entry.provider, results, listed=bool(entry.value["listed"]))
+    return SearchAnswer(entry.provider, tuple(SearchResult(*row) for row in rows), listed=listed)
 
 
 def _failure_text(query: str, failure: str | None) -> str:

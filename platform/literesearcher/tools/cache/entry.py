@@ -28,8 +28,8 @@ _PACK_FROM_BYTES = 512
 _LEVEL = 1
 _MAX_BYTES = 64_000_000
 """Unpacked. Bodies of pages are 10 MB at most."""
-_NAME = re.compile(r"[\w.:-]{0,100}", re.ASCII)
-"""Ids of providers, codes of outcomes; "" where nobody was asked."""
+PROVIDER = re.compile(r"[\w.:-]{0,100}", re.ASCII)
+"""Form of their ids, and of outcome codes; "" where nobody was asked."""
 _PAYER = re.compile(r"(?:[0-9a-f]{40})?", re.ASCII)
 _DIGEST = re.compile(r"[\w-]{0,64}", re.ASCII)
 _INSTANTS = (946_684_800.0, 4_102_444_800.0)
@@ -113,11 +113,11 @@ def opened(data: bytes) -> Entry | None:
         fields = orjson.loads(plain)
         return Entry(
             value=fields["value"],
-            provider=text(fields["provider"], _NAME),
+            provider=text_of(fields["provider"], PROVIDER),
             status=_status(fields["status"]),
             fetched_at=instant(fields["fetched_at"]),
-            payer=text(fields["payer"], _PAYER),
-            digest=text(fields["digest"], _DIGEST),
+            payer=text_of(fields["payer"], _PAYER),
+            digest=text_of(fields["digest"], _DIGEST),
             tries=_tries(fields["tries"]),
         )
     except (ValueError, TypeError, KeyError):
@@ -173,7 +173,7 @@ def _unpacked(data: bytes) -> bytes | None:
         return None
 
 
-def text(value: Any, form: re.Pattern[str] | None = None) -> str:
+def text_of(value: Any, form: re.Pattern[str] | None = None) -> str:
     """The value, a string of this form; ValueError where it is not."""
     if not isinstance(value, str) or (form is not None and form.fullmatch(value) is None):
         raise ValueError("not such a text")
@@ -204,8 +204,8 @@ def _tries(value: Any) -> list[ToolTry]:
         raise ValueError("not a list of tries")
     return [
         ToolTry(
-            text(provider, _NAME),
-            text(outcome, _NAME),
+            text_of(provider, PROVIDER),
+            text_of(outcome, PROVIDER),
             number(seconds, 0.0, _MAX_TRY_SECONDS),
             number(cost, 0.0, _MAX_TRY_USD),
         )

@@ -58,7 +58,7 @@ class Shelf:
             return None
         try:
             value = lookup.decode(entry)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return None  # of another shape; what is looked up replaces it
         age = lookup.lifetime.age(self.now() - entry.fetched_at, negative=entry.negative)
         return Shelved(value, entry, age)

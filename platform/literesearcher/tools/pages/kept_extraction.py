@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from literesearcher.research.messages import Usage
-from literesearcher.tools.cache.entry import Entry, digest_of
+from literesearcher.tools.cache.entry import Entry, digest_of, number
 from literesearcher.tools.cache.keys import key_of
 from literesearcher.tools.cache.lifetimes import Lifetime
 from literesearcher.tools.cache.lookup import Found, Lookup, Produced
@@ -22,6 +22,8 @@ EXTRACTION_SECONDS = 900.0
 """A lookup's own time limit, not its caller's: others may be waiting on the same reading for longer."""
 _KEPT_SECONDS = 900.0
 """For a call that was cut off between two chunks, and for processes that wait on each other."""
+_FIELDS = {"rational", "evidence", "summary"}
+_MAX_TOKENS = 1_000_000_000
 
 
 class KeptExtractor:
@@ -62,13 +64,25 @@ def _encoded(extraction: Extraction) -> dict[str, object]:
 
 
 def _decoded(entry: Entry) -> Extraction:
-    usage = entry.value["usage"]
-    return Extraction(text_fields(entry.value["fields"]), None if usage is None else Usage(**usage))
+    return Extraction(text_fields(entry.value["fields"]), kept_usage(entry.value["usage"]))
 
 
 def text_fields(fields: dict[str, object]) -> dict[str, str]:
     """What an extractor may have returned; `ValueError` where it cannot have."""
     checked = {name: value for name, value in fields.items() if isinstance(value, str)}
-    if len(checked) != len(fields) or not {"evidence", "summary"} <= checked.keys():
+    if len(checked) != len(fields) or not {"evidence", "summary"} <= checked.keys() <= _FIELDS:
         raise ValueError("not the fields of an extraction")
     return checked
+
+
+def kept_usage(value: dict[str, object] | None) -> Usage | None:
+    """The usage of an extraction as `asdict` wrote it; `ValueError` or `TypeError` for anything else."""
+    if value is None:
+        return None
+    usage = Usage(**value)  # type: ignore[arg-type]
+    counts = [usage.prompt_tokens, usage.completion_tokens]
+    for count in counts if usage.cached_tokens is None else (*counts, usage.cached_tokens):
+        if type(count) is not int:
+            raise ValueError("not a count of tokens")
+        number(count, 0, _MAX_TOKENS)
+    return usage

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from literesearcher.research.messages import Usage
 from literesearcher.research.tool_options import Fidelity
 from literesearcher.tools import formatting
 from literesearcher.tools.cache.entry import Entry
@@ -17,8 +16,8 @@ from literesearcher.tools.cache.lookup import Lookup, Produced
 from literesearcher.tools.cache.results import ResultCache
 from literesearcher.tools.governor import Tally
 from literesearcher.tools.pages.extraction import Extractor
-from literesearcher.tools.pages.kept_extraction import text_fields
-from literesearcher.tools.pages.reading import PageReading, Reading
+from literesearcher.tools.pages.kept_extraction import kept_usage, text_fields
+from literesearcher.tools.pages.reading import READ_AS, PageReading, Reading
 from literesearcher.tools.pages.source import Peek, SourcedPage
 from literesearcher.tools.port import Ask
 
@@ -88,12 +87,13 @@ def _encoded(reading: Reading) -> dict[str, object]:
 
 def _decoded(entry: Entry) -> Reading:
     value = entry.value
-    status, (evidence, summary) = value["status"], value["note"]
-    if not all(isinstance(text, str) for text in (status, evidence, summary)):
+    status, note = value["status"], value["note"]
+    if status not in READ_AS or not isinstance(note, list) or not all(isinstance(text, str) for text in note):
         raise ValueError("not the note of a reading")
+    evidence, summary = note
     return Reading(
         status,
         formatting.PageNote(evidence, summary),
         text_fields(value["extracted"]),
-        None if value["usage"] is None else Usage(**value["usage"]),
+        kept_usage(value["usage"]),
     )

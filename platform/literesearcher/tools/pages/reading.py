@@ -29,6 +29,8 @@ from literesearcher.tools.pages.passage_extraction import PassageExtractor
 from literesearcher.tools.port import Ask
 from literesearcher.tools.providers.port import FetchedPage
 
+READ_AS = ("found", "paywall")
+"""Statuses of a reading in which the extractor read something."""
 SHORT_CHARACTERS = 500
 """A fetched page under this many characters is not read, as published."""
 TEASER_CHARACTERS = 200

@@ -7,12 +7,14 @@ goals, extraction, texts for the model. Above: `visit`. Below: the fetch chain, 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from typing import Any, get_args
 
 from literesearcher.errors import BoundaryError
+from literesearcher.reading.page_kinds import PageKind
 from literesearcher.timing.clock import Clock
-from literesearcher.tools.cache.entry import Entry, digest_of
+from literesearcher.tools.cache.entry import PROVIDER, Entry, digest_of, text_of
 from literesearcher.tools.cache.keys import canonical_url, key_of
 from literesearcher.tools.cache.lookup import Found, How, Lookup, NotKept, Produced
 from literesearcher.tools.cache.results import ResultCache
@@ -24,6 +26,19 @@ from literesearcher.tools.providers.port import FetchedPage
 
 FETCH_SECONDS = 150.0
 """All providers of one page together."""
+_FACTS = {
+    field.name: {
+        "str": (str,),
+        "str | None": (str, type(None)),
+        "bool": (bool,),
+        "int": (int,),
+        "PageKind": (str,),
+    }[str(field.type)]
+    for field in fields(FetchedPage)
+    if field.name != "text"
+}
+"""What of a page is kept beside its text, and as what."""
+_MAX_CUT = 1_000_000_000
 _LOOKS = 3
 """Times that a kept page's text may be gone before the page is fetched past the cache."""
 
@@ -153,9 +168,17 @@ def _encoded(sourced: SourcedPage | None) -> dict[str, Any] | None:
 
 
 def _decoded(entry: Entry) -> SourcedPage | None:
-    if entry.negative:
-        return None
     facts = entry.value
-    if not all(value is None or isinstance(value, (str, bool, int)) for value in facts.values()):
+    if entry.status == "missing" and facts is None:
+        return None
+    if entry.status != "found" or not isinstance(facts, dict) or not facts.keys() <= _FACTS.keys():
         raise ValueError("not the facts of a page")
-    return SourcedPage(FetchedPage(text="", **facts), entry.digest, loaded=False)
+    if not all(type(value) in _FACTS[name] for name, value in facts.items()):
+        raise ValueError("not the facts of a page")
+    page = FetchedPage(text="", **facts)
+    text_of(page.provider, PROVIDER)
+    if page.kind not in get_args(PageKind) or not 0 <= page.cut_characters <= _MAX_CUT:
+        raise ValueError("not the facts of a page")
+    if page.published is not None:
+        date.fromisoformat(page.published)
+    return SourcedPage(page, entry.digest, loaded=False)
