@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from literesearcher.settings.load import AVAILABLE_ENGINES
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import PUBLISHED, Setting, known
 
@@ -91,8 +90,6 @@ def render() -> str:
         "| --- | --- |",
         *(f"| `{theirs}` | `{ours}` |" for theirs, ours in PUBLISHED.items()),
         "\n## Rules between settings\n",
-        f"- Engine kinds in this version: {', '.join(f'`{kind}`' for kind in AVAILABLE_ENGINES)}; the other names are "
-        "reserved and refused.",
         "- An engine's base URL ends in `/v1`; to a URL without any path it is added.",
         "- Without `TOOLS__SEARCH`: every engine that is configured, in the order serper, brave, tavily (by a key), "
         'searxng (by its base URL), else `["local"]`.',

@@ -17,8 +17,12 @@ EXPECTED_REASONS = (
     "only root",
     # In no wheel; `.ci/run` fetches it where there is a package index of the system's.
     "no promtool",
+    # 2 GB of torch: run where it is installed.
+    "literesearcher[transformers]",
     # Compared against where it is installed; not a dependency of the project.
     "langgraph",
+    # SGLang lives in an environment of its own.
+    "make sglang",
 )
 """A skip whose reason holds one of these words is expected anywhere."""
 

@@ -34,6 +34,10 @@ def make_engine(section: EngineSection, clock: Clock, sglang: SglangSection | No
             # It counts nothing here, but a wrong path must not wait for the day when a server is set.
             Tokenizer.from_file(section.tokenizer_file)
         return ExtractiveEngine()
+    if kind == "transformers":
+        from literesearcher.engine.transformers.engine import TransformersEngine
+
+        return TransformersEngine(section)
     if kind == "sglang" and sglang is not None:
         from literesearcher.engine.sglang.engine import SglangEngine
 
@@ -43,4 +47,4 @@ def make_engine(section: EngineSection, clock: Clock, sglang: SglangSection | No
             "SGLang runs in the process of the orchestrator or in a replica, not in this one: name a model server with "
             "LITERESEARCHER_EXTRACTOR__BASE_URL"
         )
-    raise ConfigurationError(f"engine {kind} is not in this version: use extractive or openai")
+    raise ConfigurationError(f"there is no engine {kind}")

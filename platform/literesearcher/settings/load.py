@@ -20,9 +20,6 @@ from literesearcher.settings.model import Settings
 from literesearcher.settings.names import PREFIX, PUBLISHED, TEST_PREFIX, Setting, known, way_out
 from literesearcher.settings.urls import base_url, redis_url
 
-AVAILABLE_ENGINES = ("extractive", "openai", "sglang")
-"""Engine kinds that this version holds; the other names are reserved."""
-
 
 def load_settings(environ: Mapping[str, str], *, dotenv: Path | None = Path(".env")) -> Settings:
     """The settings in force. Raises ConfigurationError on an unknown name or a value that cannot be used."""
@@ -128,12 +125,6 @@ def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> C
 def _check_whole(settings: Settings) -> None:
     """What no single field can see."""
     for section, engine in (("ENGINE", settings.engine), ("EXTRACTOR", settings.extractor)):
-        if engine.kind is not None and engine.kind not in AVAILABLE_ENGINES:
-            raise ConfigurationError(
-                f"{PREFIX}{section}__KIND={engine.kind} is not in this version: "
-                f"use {' or '.join(AVAILABLE_ENGINES)} (an SGLang server is reached as openai, by its base URL)",
-                code="engine_unavailable",
-            )
         if engine.kind == "sglang" and section == "EXTRACTOR":
             raise ConfigurationError(
                 f"{PREFIX}EXTRACTOR__KIND=sglang would be a second runtime: leave it out, and pages are read by "
@@ -143,6 +134,10 @@ def _check_whole(settings: Settings) -> None:
         if engine.kind == "sglang" and settings.sglang.model_path is None:
             raise ConfigurationError(
                 f"{PREFIX}ENGINE__KIND=sglang needs {PREFIX}SGLANG__MODEL_PATH, the folder of a checkpoint"
+            )
+        if engine.kind == "transformers" and engine.model is None:
+            raise ConfigurationError(
+                f"{PREFIX}{section}__KIND=transformers needs {PREFIX}{section}__MODEL, the folder of a checkpoint"
             )
         if engine.kind == "openai" and engine.base_url is None:
             raise ConfigurationError(

@@ -38,7 +38,10 @@ class EngineSection(Section):
 
     kind: EngineKind | None = Field(None, description="Default: openai when a base URL is set, else extractive.")
     base_url: str | None = Field(None, description="OpenAI-compatible server, ends in /v1.")
-    model: str | None = Field(None, description="Default: the one model that the server lists.")
+    model: str | None = Field(
+        None,
+        description="openai: default is the one model that the server lists; transformers: folder of the checkpoint.",
+    )
     api_key: SecretStr | None = Field(None, description="Bearer key, where the server wants one.")
     context_length: int | None = Field(
         None, ge=2048, le=1_048_576, description="Tokens; default: the server's, else 131072."

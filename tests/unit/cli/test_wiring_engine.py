@@ -22,3 +22,9 @@ def test_a_tokenizer_file_that_cannot_be_read_is_an_error_for_every_kind_of_engi
         file.write_text(content)
     with pytest.raises(ConfigurationError, match=r"tokenizer\.json"):
         make_engine(EngineSection(base_url=base_url, tokenizer_file=file), SystemClock())
+
+
+def test_an_engine_whose_libraries_are_missing_says_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'literesearcher\[transformers\]'"):
+        make_engine(EngineSection(kind="transformers", model=str(tmp_path)), SystemClock())

@@ -172,11 +172,9 @@ def test_the_published_name_is_named_when_it_was_the_one_given():
     assert "SGLANG_API_BASE" in refused({"SGLANG_API_BASE": "gpu"})
 
 
-@pytest.mark.parametrize("kind", ["transformers"])
-def test_engine_kinds_of_later_versions_say_what_there_is(kind: str):
-    message = refused({"LITERESEARCHER_ENGINE__KIND": kind})
-    assert kind in message
-    assert "extractive or openai or sglang" in message
+def test_an_engine_that_there_is_not_says_which_there_are():
+    message = refused({"LITERESEARCHER_ENGINE__KIND": "vllm"})
+    assert "'extractive', 'openai', 'sglang' or 'transformers'" in message
 
 
 @pytest.mark.parametrize(
@@ -184,6 +182,8 @@ def test_engine_kinds_of_later_versions_say_what_there_is(kind: str):
     [
         ({"LITERESEARCHER_ENGINE__KIND": "openai"}, "LITERESEARCHER_ENGINE__BASE_URL"),
         ({"LITERESEARCHER_ENGINE__KIND": "sglang"}, "LITERESEARCHER_SGLANG__MODEL_PATH"),
+        ({"LITERESEARCHER_ENGINE__KIND": "transformers"}, "LITERESEARCHER_ENGINE__MODEL"),
+        ({"LITERESEARCHER_EXTRACTOR__KIND": "transformers"}, "LITERESEARCHER_EXTRACTOR__MODEL"),
         ({"LITERESEARCHER_EXTRACTOR__KIND": "sglang"}, "LITERESEARCHER_EXTRACTOR__KIND"),
         ({"LITERESEARCHER_TOOLS__SEARCH": '["serper"]'}, "LITERESEARCHER_SERPER__API_KEY"),
         ({"LITERESEARCHER_TOOLS__PAGES": '["scrapedo"]'}, "LITERESEARCHER_SCRAPEDO__API_KEY"),

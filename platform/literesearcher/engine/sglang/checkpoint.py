@@ -38,10 +38,13 @@ class Checkpoint:
         return self.folder / "tokenizer.json"
 
 
-def read_checkpoint(folder: Path, *, weights: bool = True) -> Checkpoint:
-    """ConfigurationError where the folder is no whole checkpoint. `weights` False: shape and tokenizer only."""
+def read_checkpoint(
+    folder: Path, *, weights: bool = True, setting: str = "LITERESEARCHER_SGLANG__MODEL_PATH"
+) -> Checkpoint:
+    """ConfigurationError where the folder, which `setting` names, is no whole checkpoint. `weights` False: shape and
+    tokenizer only."""
     if not folder.is_dir():
-        raise ConfigurationError(f"LITERESEARCHER_SGLANG__MODEL_PATH={folder} is no folder: download the model there")
+        raise ConfigurationError(f"{setting}={folder} is no folder: download the model there")
     config = _json(folder / "config.json")
     made = Checkpoint(
         folder=folder,
@@ -52,7 +55,7 @@ def read_checkpoint(folder: Path, *, weights: bool = True) -> Checkpoint:
         context_length=_number(config, "max_position_embeddings", folder),
     )
     if not made.tokenizer_file.is_file():
-        raise ConfigurationError(f"{folder} holds no tokenizer.json: SGLang is driven by the model's own token ids")
+        raise ConfigurationError(f"{folder} holds no tokenizer.json: the model is driven by the model's own token ids")
     if weights:
         _check_shards(folder)
     return made
@@ -152,7 +155,7 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError):
         found = None
     if not isinstance(found, dict):
-        raise ConfigurationError(f"{path} cannot be read: LITERESEARCHER_SGLANG__MODEL_PATH must hold a checkpoint")
+        raise ConfigurationError(f"{path} cannot be read: the folder must hold a whole checkpoint")
     return found
 
 

@@ -1,0 +1,143 @@
+"""Weights, KV cache and the loop over tokens. Everything here runs on one thread, one generation after another.
+
+Owns: the model in memory, the cache of the last conversation, when a generation ends. Refuses to know: asyncio,
+messages, jobs. Above: `engine.transformers.engine`. Below: torch and Transformers, imported when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from literesearcher.engine.tokenizer import Tokenizer
+from literesearcher.engine.transformers.sampling import Sampler
+from literesearcher.engine.transformers.writing import Writing
+from literesearcher.research.messages import Sampling
+
+_PREFILL = 1_024
+"""Prompt tokens of one step: a cancelled call ends between two, and the memory of a step stays small."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One generation. `put` gets all text so far after each token; `cancelled` ends it."""
+
+    ids: list[int]
+    sampling: Sampling
+    max_tokens: int
+    put: Callable[[str], None] | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of it. `ids` and `logprobs`: all that was generated, the token that ended it included."""
+
+    text: str
+    finish_reason: str
+    matched_stop: str | None
+    ids: list[int]
+    logprobs: list[float]
+    cached_tokens: int
+
+
+class Cancelled(Exception):
+    """The work was called off."""
+
+
+class Runtime:
+    """A loaded model. Made, and used, on one thread."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, ends: Sequence[int]) -> None:
+        """Load the checkpoint, on a GPU where there is one. `ends`: tokens that end a turn, beside the checkpoint's
+        own. OSError, ValueError or RuntimeError where it cannot be loaded."""
+        self._torch: Any = importlib.import_module("torch")
+        self._has: Any = importlib.import_module("transformers")
+        # Its bars would run through the terminal's own lines.
+        self._has.utils.logging.disable_progress_bar()
+        self.device = "cuda" if self._torch.cuda.is_available() else "cpu"
+        loader = self._has.AutoModelForCausalLM
+        self._model: Any = loader.from_pretrained(folder, dtype="auto", local_files_only=True).to(self.device).eval()
+        self._tokenizer = tokenizer
+        own = self._model.generation_config.eos_token_id
+        self._ends = {*ends, *(own if isinstance(own, list) else [own] if own is not None else [])}
+        self._cache: Any = None
+        self._held: list[int] = []
+
+    def write(self, work: Work) -> Written:
+        """Generate. `Cancelled` between two tokens; RuntimeError, of which running out of memory is one."""
+        with self._torch.inference_mode():
+            try:
+                return self._write(work)
+            except RuntimeError:
+                # What the cache holds after half a step is unknown.
+                self._forget()
+                raise
+
+    def _write(self, work: Work) -> Written:
+        cached = self._recall(work.ids)
+        scores = self._read(work.ids[cached:], work)
+        ids = self._torch.tensor([work.ids], device=self.device)
+        sampler = Sampler(work.sampling, prompt_tokens=len(work.ids), device=self.device)
+        writing = Writing(self._tokenizer, work.sampling.stop)
+        generated: list[int] = []
+        logprobs: list[float] = []
+        reason = "length"
+        while len(generated) < work.max_tokens:
+            token, logprob = sampler.choose(ids, scores)
+            generated.append(token)
+            logprobs.append(logprob)
+            if token in self._ends:
+                reason = "stop"
+                break
+            writing.add(token)
+            if writing.matched is not None:
+                reason = "stop"
+                break
+            if work.put is not None:
+                work.put(writing.text)
+            if len(generated) < work.max_tokens:
+                ids = self._torch.cat([ids, ids.new_tensor([[token]])], dim=1)
+                scores = self._read([token], work)
+        writing.end()
+        if writing.matched is not None:
+            reason = "stop"
+        return Written(writing.text, reason, writing.matched, generated, logprobs, cached)
+
+    def _recall(self, ids: list[int]) -> int:
+        """How many tokens of the prompt the cache holds; what it holds beyond them is dropped."""
+        pairs = zip(self._held, ids, strict=False)
+        common = next((at for at, (held, wanted) in enumerate(pairs) if held != wanted), min(len(self._held), len(ids)))
+        # The last token is read again: its scores are what the first choice is made by.
+        common = min(common, len(ids) - 1)
+        if self._cache is None or not common or any(self._cache.is_sliding):
+            self._forget()
+            return 0
+        if common < len(self._held):
+            self._cache.crop(common - len(self._held))
+            del self._held[common:]
+        return common
+
+    def _read(self, ids: list[int], work: Work) -> Any:
+        """Take tokens into the cache; the scores (1, vocabulary) of what comes after them."""
+        if self._cache is None:
+            self._cache = self._has.DynamicCache(config=self._model.config)
+        for at in range(0, len(ids), _PREFILL):
+            if work.cancelled.is_set():
+                raise Cancelled
+            part = ids[at : at + _PREFILL]
+            answer = self._model(
+                input_ids=self._torch.tensor([part], device=self.device),
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            self._held += part
+        return answer.logits[:, -1].float()
+
+    def _forget(self) -> None:
+        self._cache, self._held = None, []
