@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from literesearcher.cli.job_options import given, tool_options
+from literesearcher.cli.job_options import given, say_how_long_it_is_kept, tool_options
 
 
 @click.command("batch")
@@ -36,6 +36,7 @@ def command(dataset: Path, rollouts: int, out: Path, concurrency: int | None, re
     log_to_stderr()
     slots = concurrency or settings.research.max_concurrent_jobs
     prepare_corpus(settings)
+    say_how_long_it_is_kept(settings, wishes)
     return run_async(
         run_batch(
             settings,

@@ -1,15 +1,19 @@
 """Options that make a job's tools and limits, the same for `research` and `batch`; those of the tools for
 `tools search` and `tools visit` too.
 
-Owns: their names, and what they ask for. Refuses to know: which values are good (`jobs.intake`).
+Owns: their names, what they ask for, and what is said of a cache that cannot give it. Refuses to know: which values are
+good (`jobs.intake`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from literesearcher.settings.model import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +55,19 @@ def tool_options(command: F) -> F:
 def given(wishes: Mapping[str, Any]) -> dict[str, Any]:
     """Those that were named on the command line."""
     return {name: value for name, value in wishes.items() if value not in (None, ())}
+
+
+def say_how_long_it_is_kept(settings: Settings, wishes: Mapping[str, Any]) -> None:
+    """One line on stderr where what a job records, or is to find recorded, does not outlive this process."""
+    tools = settings.tools
+    if wishes.get("cache") not in ("record", "only") or tools.url is not None:
+        return
+    if tools.cache == "off":
+        click.echo("nothing is recorded or found: LITERESEARCHER_TOOLS__CACHE is off", err=True)
+    elif (tools.redis_url or settings.redis.url) is None:
+        click.echo(
+            "what is recorded lives as long as this process: set LITERESEARCHER_TOOLS__REDIS_URL to keep it", err=True
+        )
 
 
 def tools_wish(wishes: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from literesearcher.cli.job_options import given as given_options
-from literesearcher.cli.job_options import tool_options
+from literesearcher.cli.job_options import say_how_long_it_is_kept, tool_options
 from literesearcher.errors import CallerError
 
 DEFAULT_QUESTION = (
@@ -57,6 +57,7 @@ def command(question: str | None, question_env: str | None, resume: str | None, 
     settings = read_settings()
     log_to_stderr()
     prepare_corpus(settings)
+    say_how_long_it_is_kept(settings, wishes)
     return run_async(answer(settings, question=text, resume=resume, as_json=as_json, wishes=wishes))
 
 

@@ -38,6 +38,8 @@ def _item(item: ToolItem, now: float) -> str:
         told.append(f"cache {item.cache}")
     if item.cache in ("hit", "stale") and item.fetched_at is not None:
         told.append(f"fetched {duration(max(0.0, now - item.fetched_at))} ago")
+    if item.recorded is False:
+        told.append("not recorded")
     if item.usage is not None:
         told.append(f"{item.usage.prompt_tokens:,} + {item.usage.completion_tokens:,} tokens to read it")
     told.append(_seconds(item.elapsed_seconds))

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from literesearcher.cli.job_options import term_options, tools_wish
+from literesearcher.cli.job_options import say_how_long_it_is_kept, term_options, tools_wish
 from literesearcher.cli.terminal_text import printable
 from literesearcher.errors import CallerError
 from literesearcher.timing.clock import SystemClock
@@ -103,6 +103,7 @@ def _call(name: str, arguments: dict[str, Any], wishes: dict[str, Any]) -> int:
     settings = read_settings()
     log_to_stderr()
     prepare_corpus(settings)
+    say_how_long_it_is_kept(settings, wishes)
     result = run_async(tool_service.call_once(settings, name, arguments, ask))
     if wishes["as_json"]:
         sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")

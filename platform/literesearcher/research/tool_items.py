@@ -59,3 +59,6 @@ class ToolItem:
     """What the job's source policy refused, by reason: results of a search, or the page itself."""
     domain: str | None = None
     """Page: the registrable name it was read from, after redirects; what `max_pages_per_domain` counts by."""
+    recorded: bool | None = None
+    """Of a job that records: False where the result is not kept for later (there is no cache, or it is away); None
+    where nothing was to be recorded, such as a failure."""

@@ -35,7 +35,8 @@ class ToolMetrics:
         )
         self.cache_errors = Counter(
             f"{name}_cache_errors",
-            "Operations on the shared cache that failed or took too long, by operation.",
+            "Operations on the shared cache that failed or took too long, by operation; record: what a job wanted "
+            "recorded and is not.",
             ["operation"],
             registry=registry,
         )

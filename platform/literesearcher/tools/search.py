@@ -200,4 +200,5 @@ def _item(outcome: _Outcome, profile: Profile, seen: set[str], rules: SourceRule
         cost_usd=outcome.tally.cost_usd,
         tried=outcome.tally.tries,
         left_out=filtered.left_out,
+        recorded=outcome.found.recorded,
     )

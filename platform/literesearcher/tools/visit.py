@@ -71,7 +71,7 @@ class VisitTool:
             return _failed(url, goal, note, error.code)
         except PageMissing as error:
             missing = _failed(url, goal, formatting.UNREACHABLE, "missing")
-            return replace(missing, cache=error.cache, fetched_at=error.at)
+            return replace(missing, cache=error.cache, fetched_at=error.at, recorded=error.recorded)
         except BoundaryError as error:
             return _failed(url, goal, formatting.UNREACHABLE, _status(error))
         except TimeoutError:
@@ -95,6 +95,7 @@ class VisitTool:
             fetched_at=found.at,
             usage=read.usage,
             domain=source_rules.domain_of(page.url or url),
+            recorded=found.recorded and read.recorded is not False,
         )
 
 

@@ -148,7 +148,8 @@ SEARCHES = [
     field(tries=[["serper", "ok", 0.1, 0.25]] * 2_000), field(fetched_at=1e300), field(fetched_at=-1e12),
     field(fetched_at="1767323045"), field(fetched_at=True), field(payer="x" * 1_000), field(payer=5),
     field(status=[]), field(provider="x" * 1_000), value(results={"a": 1}), value(results=["ab"]),
-    value(results=[[5, "l"]]), value(results=[["t", "l", 5]]), value(results=[["t"]]), value(results=[]), value(listed="yes"),
+    value(results=[[5, "l"]]), value(results=[["t", "l", 5]]), value(results=[["t"]]), value(results=[]),
+    value(listed="yes"),
 ]  # fmt: skip
 
 

@@ -372,3 +372,20 @@ async def test_a_thousand_calls_at_once_take_turns_and_are_answered_from_the_cac
     items = await asyncio.gather(*(proxy.search("q") for _ in range(1000)))
     assert {item.cache for item in items} == {"hit"}
     assert len(stub.requests) == 1
+
+
+async def test_a_record_that_finds_no_redis_is_given_and_says_that_it_is_not_kept(make, stub, other_stub):
+    stub.gives(lambda: organic("x"))
+    other_stub.gives(lambda: web.Response(text=PAGE))
+    sound, away = make(), make(redis_url="redis://127.0.0.1:1/0")
+    for proxy, recorded in ((sound, True), (away, False)):
+        items = [await proxy.search("q", cache="record"), await proxy.visit("https://a.example.com/", cache="record")]
+        assert [(item.ok, item.recorded) for item in items] == [(True, recorded)] * 2
+    assert away.metrics.cache_errors.labels("record")._value.get() == 3, "the search, the page, its reading"
+    stub.gives(lambda: web.Response(status=500))
+    assert (await sound.search("another", cache="record")).recorded is None, "a failure is not to be recorded"
+    url = f"http://site.example.com:{stub.server.port}/{uuid.uuid4().hex}"
+    stub.gives(lambda: web.Response(status=404))
+    for redis_url, recorded in ((None, True), ("redis://127.0.0.1:1/0", False)):
+        missing = await make(pages=["direct"], redis_url=redis_url).visit(url, cache="record")
+        assert (missing.status, missing.recorded) == ("missing", recorded)

@@ -8,8 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from literesearcher.cli.job_options import NAMES, given, tool_options, tools_wish
+from literesearcher.cli.job_options import NAMES, given, say_how_long_it_is_kept, tool_options, tools_wish
 from literesearcher.cli.one_job import spec_of
+from literesearcher.settings.model import Settings
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -63,3 +64,24 @@ def test_one_option_alone_asks_for_nothing_else(option: str) -> None:
     wish = tools_wish(parsed(option, "x"))
     assert list(wish) == ["sources"]
     assert len(wish["sources"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("cache", "settings", "said"),
+    [
+        ("record", {}, "set LITERESEARCHER_TOOLS__REDIS_URL"),
+        ("only", {}, "set LITERESEARCHER_TOOLS__REDIS_URL"),
+        ("record", {"tools": {"cache": "off"}}, "LITERESEARCHER_TOOLS__CACHE is off"),
+        ("default", {}, ""),
+        (None, {}, ""),
+        ("record", {"tools": {"redis_url": "redis://127.0.0.1:1/0"}}, ""),
+        ("record", {"redis": {"url": "redis://127.0.0.1:1/0"}}, ""),
+        ("record", {"tools": {"url": "http://127.0.0.1:1"}}, ""),
+    ],
+)
+def test_who_records_where_nothing_lasts_is_told_which_setting_changes_that(capsys, cache, settings, said):
+    say_how_long_it_is_kept(Settings.model_validate(settings), {"cache": cache})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == bool(said)

@@ -46,6 +46,12 @@ def test_a_kept_answer_is_told_with_its_age():
     assert lines[1] == "ok  q: found (2), serper, cache stale, fetched 0.0 s ago, 0.000 s"
 
 
+def test_what_a_job_wanted_recorded_and_is_not_is_marked():
+    lines = told(*(ToolItem("search", "q", ok=True, cache="miss", recorded=said) for said in (False, True, None)))
+    assert lines[0] == "ok  q: found, cache miss, not recorded, 0.000 s"
+    assert lines[1] == lines[2] == "ok  q: found, cache miss, 0.000 s"
+
+
 def test_a_failure_and_what_the_policy_left_out_are_marked():
     item = ToolItem("search", "q", ok=False, status="quota_spent", left_out={"deny_domains": 3})
     assert told(item)[:2] == ["!!  q: quota_spent, 0.000 s", "    left out, deny_domains: 3"]

@@ -493,6 +493,19 @@ async def test_without_its_store_every_call_goes_on_and_is_counted(sharing):
     assert caught.value.code == "cache_unavailable"
 
 
+@pytest.mark.parametrize(
+    ("options", "recorded", "counted"), [({"store": Away()}, False, 2), ({"enabled": False}, False, 0), ({}, True, 0)]
+)
+async def test_a_recording_says_whether_it_is_kept(options, recorded, counted):
+    bench = Bench(**options)
+    record = replace(A, cache="record")
+    assert (await bench.get(record)).recorded is recorded
+    assert await bench.cache.keep(lookup(), Produced("made"), ask=record) is recorded
+    assert bench.metrics.cache_errors.labels("record")._value.get() == counted
+    assert (await bench.get()).recorded is None
+    assert await bench.cache.keep(lookup(), Produced("made"), ask=A) is None
+
+
 async def test_two_caches_on_one_store_look_up_once():
     here = Bench()
     there = Bench(store=here.store, clock=here.clock)

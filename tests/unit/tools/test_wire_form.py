@@ -42,6 +42,7 @@ ITEM = ToolItem(
     tried=[ToolTry("direct", "timeout", 1.0), ToolTry("jina", "ok", 2.0, 0.001)],
     left_out={"deny_domains": 2},
     domain="a.b",
+    recorded=False,
 )
 
 

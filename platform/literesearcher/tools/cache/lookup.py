@@ -72,6 +72,8 @@ class Found(Generic[T]):
     """Under which the store holds it, "" where it was not read from there."""
     entry_at: float = 0.0
     """When the entry was fetched, whatever the tenant is told."""
+    recorded: bool | None = None
+    """Of a job that records: whether it is kept as the tenant's recording."""
 
 
 def dearest(*verdicts: How | None) -> How | None:

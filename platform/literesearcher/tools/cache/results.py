@@ -8,6 +8,7 @@ reuse and nothing else.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from literesearcher.errors import BoundaryError
@@ -65,7 +66,8 @@ class ResultCache:
         if not self._enabled or ask.cache == "bypass":
             if self._enabled:
                 self._count(lookup, "bypass")
-            return _fresh((await produce(tally)).value, None, self._shelf.now())
+            found = _fresh((await produce(tally)).value, None, self._shelf.now())
+            return replace(found, recorded=False) if ask.cache == "record" else found
         passenger = self._passenger(lookup, ask, tally)
         if ask.cache == "only":
             return await self._kept_only(lookup, ask, passenger)
@@ -105,13 +107,18 @@ class ResultCache:
         self._count(lookup, "hit")
         return await self._seen(lookup, kept, "hit", key, passenger)
 
-    async def keep(self, lookup: Lookup[T], produced: Produced[T], *, ask: Ask) -> None:
-        """Keep what was made after `peek` gave nothing, as the job's cache mode wants it."""
-        if self._enabled and ask.cache in ("default", "record"):
-            recording = _recording(lookup, ask) if ask.cache == "record" else None
-            key = self._key(lookup, ask)
-            kept = await self._shelf.keep(lookup, produced, key=key, recording=recording, payer=ask.tenant_id)
-            await self._had(lookup, kept, key, ask.tenant_id)
+    async def keep(self, lookup: Lookup[T], produced: Produced[T], *, ask: Ask) -> bool | None:
+        """Keep what was made after `peek` gave nothing, as the job's cache mode wants it; as `Found.recorded`."""
+        records = ask.cache == "record"
+        if not self._enabled or ask.cache not in ("default", "record"):
+            return False if records else None
+        key = self._key(lookup, ask)
+        recording = _recording(lookup, ask) if records else None
+        kept = await self._shelf.keep(lookup, produced, key=key, recording=recording, payer=ask.tenant_id)
+        await self._had(lookup, kept, key, ask.tenant_id)
+        if records and not kept.recorded:
+            self._metrics.cache_errors.labels("record").inc()
+        return kept.recorded if records else None
 
     async def body(self, found: Found[Any], digest: str) -> str | None:
         """The text kept apart from a found value, None where it is gone, or not the one, or out of reach."""
@@ -185,7 +192,10 @@ class ResultCache:
         self._count(lookup, how)
         if part.leads:
             await self._had(lookup, landed.kept, key, passenger.tenant_id)
-        return _fresh(landed.value, how, landed.entry.fetched_at)
+        recorded = landed.kept is not None and landed.kept.recorded
+        if not recorded:
+            self._metrics.cache_errors.labels("record").inc()
+        return replace(_fresh(landed.value, how, landed.entry.fetched_at), recorded=recorded)
 
     async def _kept_only(self, lookup: Lookup[T], ask: Ask, passenger: Passenger) -> Found[T]:
         try:

@@ -50,7 +50,8 @@ class KeptReading:
             return known
         read = await self._reading.read(sourced.page, goal, ask=ask, fidelity=fidelity, deadline=deadline)
         if read.keep and read.extracted is not None and read.cache != "coalesced":
-            await self._cache.keep(self._lookup(sourced, goal, ask, fidelity), Produced(read), ask=ask)
+            recorded = await self._cache.keep(self._lookup(sourced, goal, ask, fidelity), Produced(read), ask=ask)
+            return replace(read, recorded=recorded)
         return read
 
     def _lookup(self, sourced: SourcedPage, goal: str, ask: Ask, fidelity: Fidelity) -> Lookup[Reading]:

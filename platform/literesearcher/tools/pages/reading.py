@@ -53,6 +53,8 @@ class Reading:
     """The verdict on the extraction; None where none was looked up."""
     keep: bool = True
     """False for a stop-gap, such as passages after an extraction that failed: a later call tries again."""
+    recorded: bool | None = None
+    """Of a job that records: False where it should have been kept and is not."""
 
 
 class PageReading:

@@ -60,14 +60,15 @@ Peek = Callable[[SourcedPage], Awaitable[Reading | None]]
 
 
 class PageMissing(BoundaryError):
-    """The site says that there is no such page (`page_missing`). `cache`, `at`: how that is known, as in `Found`."""
+    """The site says that there is no such page (`page_missing`). `cache`, `at`, `recorded`: as in `Found`."""
 
     default_code = "page_missing"
 
-    def __init__(self, message: str, *, cache: How | None, at: float) -> None:
+    def __init__(self, message: str, *, cache: How | None, at: float, recorded: bool | None = None) -> None:
         super().__init__(message)
         self.cache = cache
         self.at = at
+        self.recorded = recorded
 
 
 class PageSource:
@@ -154,9 +155,10 @@ class PageSource:
             of_tenant=private,
         )
         found = await self._cache.get(lookup, ask=ask, tally=tally, produce=produce, newer_than=newer_than)
-        if found.value is None:
-            raise PageMissing("there is no such page", cache=found.cache, at=found.at)
-        return Found(found.value, found.cache, found.at, found.entry_key, found.entry_at)
+        sourced = found.value
+        if sourced is None:
+            raise PageMissing("there is no such page", cache=found.cache, at=found.at, recorded=found.recorded)
+        return Found(sourced, found.cache, found.at, found.entry_key, found.entry_at, found.recorded)
 
 
 def _encoded(sourced: SourcedPage | None) -> dict[str, Any] | None:
