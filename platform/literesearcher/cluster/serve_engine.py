@@ -8,9 +8,11 @@ Its tokenizer is the model's own, in this process: counting a text is not worth 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from literesearcher.cluster.routing.hint import hint_of, session_of
+from literesearcher.cluster.routing.hint import RouteHint, hint_of, session_of
 from literesearcher.cluster.serve_failures import FAILURES, lost_call
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.tokenizer import Tokenizer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
 DESCRIBE_SECONDS = 15.0
+RELEASE_SECONDS = 5.0
 GRACE_SECONDS = 5.0
 """The replica's own deadline comes first; this one is for a replica that does not answer at all."""
 
@@ -49,7 +52,8 @@ class ServeEngine:
         called = self._handle.options(session_id=session_of(request))
         hint = hint_of(request)
         if on_delta is None:
-            return _generation(await self._whole(called.generate.remote(request, timeout_seconds, route=hint), limit))
+            answer = await self._whole(called.generate.remote(request, timeout_seconds, route=hint), limit)
+            return _generation(answer, hint)
         pieces: Any = called.options(stream=True).stream.remote(request, timeout_seconds, route=hint)
         try:
             async with asyncio.timeout(limit):
@@ -57,7 +61,7 @@ class ServeEngine:
                     if isinstance(piece, str):
                         await on_delta(piece)
                     else:
-                        return _generation(piece)
+                        return _generation(piece, hint)
         except FAILURES as error:
             raise lost_call(error, "the engine", room="engine") from error
         except TimeoutError:
@@ -67,11 +71,12 @@ class ServeEngine:
         raise _garbled()
 
     async def release(self, program: str) -> None:
-        """The job goes on no more: what its replica keeps for it may go. A replica that is away has nothing left."""
-        try:
-            await self._handle.options(session_id=program).release.remote(program)
-        except FAILURES:
-            return
+        """The job goes on no more: what replicas keep for it may go, wherever it has been. A replica that is away has
+        nothing left, and one that does not hear it in time lets go by itself in the end."""
+        told = self._handle.broadcast("release", program)
+        with contextlib.suppress(TimeoutError, *FAILURES):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await told.results_async(return_exceptions=True)
 
     def count_tokens(self, text: str) -> int | None:
         """By the model's own tokenizer, None where no file was named."""
@@ -96,12 +101,12 @@ class ServeEngine:
         return answer
 
 
-def _generation(outcome: Any) -> Generation:
+def _generation(outcome: Any, hint: RouteHint) -> Generation:
     if isinstance(outcome, LiteResearcherError):
         raise outcome
     if not isinstance(outcome, Generation):
         raise _garbled()
-    return outcome
+    return replace(outcome, routing=hint.taken.label) if hint.taken else outcome
 
 
 def _garbled() -> BoundaryError:

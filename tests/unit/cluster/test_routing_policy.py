@@ -242,6 +242,14 @@ def test_a_leaving_replica_takes_no_new_job_and_lets_its_own_go_little_by_little
     assert 0.3 * len(theirs) < len(half) < 0.7 * len(theirs)
     assert set(half) <= set(few)
     assert all_gone == []
+    # A small share is enough: the lot is drawn anew at each turn.
+    leaving, turns = [replace(calm[0], leaving=0.25), *calm[1:]], range(1_000, 60_000, 1_000)
+    stayed = [
+        job
+        for job in theirs
+        if all(route(Turn(job, prompt, last="r0"), leaving, DEFAULTS).replica == "r0" for prompt in turns)
+    ]
+    assert stayed == []
     gone = [replace(calm[0], leaving=1.0), *calm[1:]]
     assert route(Turn(theirs[0], 1_000, last="r0"), gone, DEFAULTS).label == "rehome"
 

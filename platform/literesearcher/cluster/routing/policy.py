@@ -77,7 +77,8 @@ class Replica:
     """KV tokens of them."""
     sent_calls: int = 0
     leaving: float = 0.0
-    """Above 0 it takes no new jobs, and this share of those whose prefix it holds go elsewhere at their next turn."""
+    """Above 0 it takes no new jobs, and of those whose prefix it holds this share goes elsewhere at each turn, so that
+    the others' pools are not flooded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def route(turn: Turn, replicas: Sequence[Replica], parameters: Parameters) -> De
         return _choice(turn, preferred, parameters)
     home = preferred[0]
     last = next((replica for replica in replicas if replica.id == turn.last), None)
-    if last is not None and (last.leaving <= 0 or not staying or _share(turn.job, last.id) >= last.leaving):
+    if last is not None and (last.leaving <= 0 or not staying or _lot(turn, last.id) >= last.leaving):
         base, kept = last, min(turn.kept, turn.prompt)
         label: Label = "home" if last.id == home.id else "stay"
     else:
@@ -181,9 +182,9 @@ def _score(job: str, replica: str, weight: float) -> float:
     return -weight / math.log(_uniform(job, replica))
 
 
-def _share(job: str, replica: str) -> float:
-    """Where the job stands among those of a replica that is leaving, 0 to 1; unrelated to its home."""
-    return _uniform("leaving", job, replica)
+def _lot(turn: Turn, replica: str) -> float:
+    """Drawn at each turn of a job on a replica that is leaving, 0 to 1; the same whoever draws it."""
+    return _uniform("leaving", turn.job, replica, str(turn.prompt))
 
 
 def _uniform(*parts: str) -> float:

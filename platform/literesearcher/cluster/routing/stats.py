@@ -97,20 +97,15 @@ def _number(value: object) -> TypeGuard[int | float]:
 class Reporter:
     """What one replica says. `configure` takes the part `routing` of its deployment's `user_config`."""
 
-    def __init__(self, kv_tokens: int | None) -> None:
-        self._kv_tokens = kv_tokens
+    def __init__(self) -> None:
         self._sequence = 0
         self._parameters: Parameters | None = None
         self.leaving = 0.0
-        """Raise it above 0 to drain: no new jobs come, and this share of the jobs kept here goes at its next turn."""
+        """Above 0: no new jobs come, and of those kept here this share goes elsewhere at each turn."""
 
     def configure(self, routing: object) -> None:
         """Take the operator's parameters. ConfigurationError names what is wrong; the ones before stay."""
         self._parameters = read_parameters(routing)
-
-    def metadata(self) -> dict[str, Any]:
-        """For `record_replica_metadata`."""
-        return metadata(self._kv_tokens) if self._kv_tokens is not None else {}
 
     def report(self, load: EngineLoad | None) -> dict[str, Any]:
         """For `record_routing_stats`. A runtime without a pool says nothing that a router could decide by."""
