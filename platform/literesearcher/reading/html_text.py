@@ -18,9 +18,12 @@ from html_to_markdown import (
     convert,
 )
 
+from literesearcher.reading.html_bounds import bounded_base, bounded_html
 from literesearcher.reading.unicode_text import valid_unicode
 
 _FALLBACK_CHARACTERS = 4_000_000
+_TIMES, _FREE_CHARACTERS = 10, 1_000_000
+"""Of the Markdown: so often the page's own length and so much more is kept."""
 _NEARLY_EMPTY = 200
 _WORD = re.compile(r"\w+")
 _TAG = re.compile(r"<[^<>]*>")
@@ -31,7 +34,8 @@ _BLANK_LINES = re.compile(r"\n\s*\n+")
 def html_to_text(source: str, base_url: str | None = None) -> tuple[str, str | None]:
     """Markdown of the page and its title. Links are made absolute by `base_url`."""
     source = valid_unicode(source)
-    markdown, title = _converted(source, base_url)
+    markdown, title = _converted(bounded_html(source), bounded_base(source, base_url))
+    markdown = markdown[: _TIMES * len(source) + _FREE_CHARACTERS]
     said = _letters(markdown)
     if said < _NEARLY_EMPTY:
         bare = _bare_text(source[:_FALLBACK_CHARACTERS])
