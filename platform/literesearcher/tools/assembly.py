@@ -56,7 +56,7 @@ def assemble(
     governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings), rules=_rules(settings), link=link)
     perimeter = settings.tools.intranet.keys()
     searches = [parts.search(name) for name in settings.search_providers]
-    pages = [parts.pages(name) for name in settings.page_providers]
+    pages = [parts.pages(name, crossing=governor.crossing) for name in settings.page_providers]
     chain = FetchChain(
         pages,
         guard=parts.guard,

@@ -6,10 +6,12 @@ limits work (`tools.limits`). Above: `tools.search`, `tools.pages.fetch_chain`. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from literesearcher.errors import BoundaryError
 from literesearcher.research.events import ToolTry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock
@@ -18,8 +20,10 @@ from literesearcher.tools.limits.circuit import Circuit
 from literesearcher.tools.limits.errand import Errand, Gate
 from literesearcher.tools.limits.hedging import Pace
 from literesearcher.tools.limits.lanes import Lanes, Limit
-from literesearcher.tools.providers.port import Provider
+from literesearcher.tools.limits.site_pauses import SitePauses
+from literesearcher.tools.providers.port import Provider, SiteRefused
 from literesearcher.tools.redis_link import RedisLink
+from literesearcher.tools.sources.domains import registrable
 
 T = TypeVar("T")
 
@@ -65,6 +69,7 @@ class Governor:
         self._prices = dict(prices or {})
         self._hedge = rules.hedge
         self._lanes = Lanes(clock=clock, link=link, site=rules.site)
+        self._pauses = SitePauses(clock=clock)
         self._gates: dict[str, Gate] = {}
         for provider, limit in rules.providers.items():
             circuit = Circuit(
@@ -105,6 +110,7 @@ class Governor:
             price=self.price(provider.id),
             gate=gate,
             site=self._lanes.of_site(host) if gate is not None else None,
+            pauses=self._pauses,
             hedge=self._hedge,
             once=once,
             tenant_id=tenant_id,
@@ -113,6 +119,35 @@ class Governor:
             tries=tally.tries,
         )
         return await retrying(errand.attempt, policy=provider.policy, clock=self._clock, deadline=deadline)
+
+    @asynccontextmanager
+    async def crossing(
+        self, provider: str, *, tenant_id: str, asked: str, host: str, seconds: float
+    ) -> AsyncIterator[None]:
+        """See `providers.port.Crossing`: a redirect passes the limits of the site to which it leads, as a page of that
+        site does. The place of the site that was asked for is held already, so none is taken there."""
+        if self._pauses.left(tenant_id, host) > 0:
+            raise SiteRefused("the site asked to wait", host=host, code="page_status")
+        lane = self._lanes.of_site(host) if registrable(host) != registrable(asked) else None
+        if lane is None:
+            yield
+            return
+        try:
+            await lane.enter(
+                tenant_id,
+                self._clock.monotonic() + seconds,
+                patient=True,
+                waited=lambda reason, wait: self._metrics.provider_wait_seconds.labels(provider, reason).observe(wait),
+            )
+        except BoundaryError as error:
+            if error.code != "provider_busy":
+                raise
+            # Of the site's turn, not of the provider: nobody shall be sent away from that.
+            raise BoundaryError("the site that the page leads to has no turn in time", code="page_timeout") from None
+        try:
+            yield
+        finally:
+            lane.leave(tenant_id)
 
     async def aclose(self) -> None:
         """Whoever waits gets `tools_closed`. Safe to call twice."""

@@ -19,7 +19,7 @@ from literesearcher.tools.providers.direct import DirectPages
 from literesearcher.tools.providers.firecrawl import FirecrawlPages
 from literesearcher.tools.providers.jina import JinaPages
 from literesearcher.tools.providers.local import Library, LocalPages, LocalSearch
-from literesearcher.tools.providers.port import PageProvider, SearchProvider
+from literesearcher.tools.providers.port import Crossing, PageProvider, SearchProvider
 from literesearcher.tools.providers.scrapedo import ScrapedoPages
 from literesearcher.tools.providers.searxng import SearxngSearch
 from literesearcher.tools.providers.serper import SerperSearch
@@ -54,12 +54,12 @@ class ProviderChoice:
             return TavilySearch(api_key=key, base_url=base_url, wire=wire)
         return SerperSearch(api_key=key, base_url=base_url, wire=wire)
 
-    def pages(self, name: str) -> PageProvider:
-        """`ConfigurationError` where its key, base URL or corpus is missing."""
+    def pages(self, name: str, *, crossing: Crossing) -> PageProvider:
+        """`ConfigurationError` where its key, base URL or corpus is missing. `crossing`: for redirects."""
         if name == "local":
             return LocalPages(self._library())
         if name == "direct":
-            self._direct = DirectPages(guard=self.guard, reader=self.reader)
+            self._direct = DirectPages(guard=self.guard, reader=self.reader, crossing=crossing)
             return self._direct
         section: ReaderSection = getattr(self._settings, name)
         base_url, wire, guard, self_hosted = _base(name, section), self._wire, self.guard, section.sees_our_network

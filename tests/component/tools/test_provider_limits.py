@@ -151,8 +151,47 @@ async def test_a_busy_site_is_left_alone_and_other_sites_are_not(make, stub, dns
     async with asyncio.timeout(PATIENCE_SECONDS):
         for name in ("busy.example.com", "busy.example.com", "other.example.net", "busy.example.com"):
             url = f"http://{name}:{stub.server.port}/"
-            await tools.call(ToolRequest("visit", {"url": url, "goal": "g"}, Ask(timeout_seconds=PATIENCE_SECONDS)))
+            await tools.call(ToolRequest("visit", {"url": url, "goal": "g"}, Ask(timeout_seconds=30.0)))
     assert [request.url.host for request in stub.requests] == ["busy.example.com", "other.example.net"]
+
+
+async def visit(tools, url: str, *, tenant: str):
+    request = ToolRequest("visit", {"url": url, "goal": "g"}, Ask(tenant_id=tenant, timeout_seconds=30.0))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return (await tools.call(request)).items[0].tried
+
+
+async def test_a_redirect_to_a_busy_site_keeps_nobody_from_the_one_that_redirects(make, stub, other_stub, dns):
+    dns.names = {name: [["127.0.0.1"]] for name in ("doi.example.org", "evil.example.net")}
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/go":
+            raise web.HTTPFound(f"http://evil.example.net:{other_stub.server.port}/")
+        return web.Response(status=404)
+
+    stub.handler = answer
+    other_stub.gives(lambda: web.Response(status=429, headers={"Retry-After": "600"}))
+    tools = make()
+    base = f"http://doi.example.org:{stub.server.port}"
+    for tenant in ("a", "b"):
+        assert [one.outcome for one in await visit(tools, f"{base}/go", tenant=tenant)] == ["page_status"]
+        assert [one.outcome for one in await visit(tools, f"{base}/1", tenant=tenant)] == ["page_missing"]
+    assert len(other_stub.requests) == 2
+    await visit(tools, f"{base}/go?again", tenant="a")
+    assert len(other_stub.requests) == 2, "who was told to wait is not led there again"
+
+
+async def test_a_redirect_takes_its_turn_at_the_site_it_leads_to(make, stub, other_stub, dns):
+    names = [f"a.evil{number}.example" for number in range(4)]
+    dns.names = {name: [["127.0.0.1"]] for name in (*names, "victim.example.net")}
+    stub.gives(
+        lambda: web.Response(status=302, headers={"Location": f"http://victim.example.net:{other_stub.server.port}/"})
+    )
+    other_stub.gives(lambda: web.Response(status=404))
+    tools = make(tools={"host_per_second": 0.01})
+    ends = [(await visit(tools, f"http://{name}:{stub.server.port}/", tenant="a"))[0].outcome for name in names]
+    assert ends == ["page_missing"] + ["page_timeout"] * 3
+    assert len(other_stub.requests) == 1
 
 
 @pytest.mark.parametrize("said", ["", "soon", "-5", "Wed, 99 Foo", "9" * 400])

@@ -15,7 +15,7 @@ from literesearcher.timing.retry import RetryPolicy
 from literesearcher.tools.governor import Governor, Rules, Tally
 from literesearcher.tools.limits.lanes import Limit
 from literesearcher.tools.perimeter.guard import RefusedTarget
-from literesearcher.tools.providers.port import FetchedPage, SearchAnswer
+from literesearcher.tools.providers.port import FetchedPage, SearchAnswer, SiteRefused
 
 PRICE = 0.001
 WIDE = Limit(1000.0, 1000, 1000)
@@ -329,16 +329,90 @@ async def test_whoever_waited_for_a_slot_heeds_a_pause_that_began_meanwhile():
     await office.rests()
 
 
-async def test_what_a_site_asks_for_pauses_the_site_alone():
+async def test_what_a_host_asks_for_holds_for_it_and_for_the_tenant_that_was_told():
     office = Office(site=Limit(10.0, 10, 8))
     office.provider.act = lambda number: failing("page_status", retry_after=30.0) if number == 1 else "answer"
-    assert await code_of(office.ask(host="a.example")) == "page_status"
-    assert await office.ask(host="b.example") == "answer"
-    later = office.ask(host="a.example")
+    assert await code_of(office.ask(host="a.example.com")) == "page_status"
+    assert await office.ask(host="b.example.com") == "answer", "under one name, many owners"
+    assert await office.ask(host="a.example.com", tenant="b") == "answer"
+    later, hasty = office.ask(host="A.example.com."), office.ask(host="a.example.com", timeout=20)
+    assert await code_of(hasty) == "provider_busy"
     await office.clock.advance(29)
     assert not later.done()
     await office.clock.advance(2)
     assert await later == "answer"
+    assert office.metric("provider_wait_seconds_count", provider="serper", reason="retry_after") == 1
+    await office.rests()
+
+
+async def test_a_host_that_asks_for_long_is_not_waited_for_and_is_asked_again_after_a_minute():
+    office = Office(site=Limit(10.0, 10, 8), tries=3)
+    office.provider.act = lambda number: failing("page_status", retry_after=6000.0) if number == 1 else "answer"
+    assert await code_of(office.ask(host="a.example")) == "page_status"
+    assert await code_of(office.ask(host="a.example")) == "provider_busy"
+    await office.clock.advance(59)
+    assert await code_of(office.ask(host="a.example")) == "provider_busy"
+    assert office.clock.monotonic() == 59.0
+    await office.clock.advance(1)
+    assert await office.ask(host="a.example") == "answer"
+    assert office.provider.asked == 2
+
+
+async def test_whoever_waited_in_line_heeds_what_the_host_said_meanwhile():
+    office = Office(site=Limit(100.0, 100, 1))
+    office.provider.act = lambda number: failing("page_status", retry_after=30.0) if number == 1 else "answer"
+    first, second = office.ask(host="a.example"), office.ask(host="a.example")
+    await office.clock.advance(29)
+    assert (first.done(), second.done(), office.provider.asked) == (True, False, 1)
+    await office.clock.advance(2)
+    assert await second == "answer"
+    assert await code_of(first) == "page_status"
+    await office.rests()
+
+
+async def test_a_pause_belongs_to_the_host_that_answered_not_to_the_one_that_led_there():
+    office = Office(site=Limit(10.0, 10, 8))
+    told = SiteRefused("no", host="evil.example.net", code="page_status", retry_after=600.0)
+    office.provider.act = lambda number: told if number == 1 else "answer"
+    assert await code_of(office.ask(host="doi.example.org")) == "page_status"
+    assert await office.ask(host="doi.example.org") == "answer"
+    assert await code_of(office.ask(host="evil.example.net", timeout=50)) == "provider_busy"
+    with pytest.raises(SiteRefused) as caught:
+        async with cross(office, to="evil.example.net"):
+            pytest.fail("a redirect goes there as little")
+    assert caught.value.code == "page_status"
+    async with cross(office, to="evil.example.net", tenant="b"):
+        pass
+
+
+def cross(office: Office, *, to: str, tenant: str = "a", asked: str = "doi.example.org", seconds: float = 30.0):
+    return office.governor.crossing("direct", tenant_id=tenant, asked=asked, host=to, seconds=seconds)
+
+
+async def test_a_redirect_takes_a_token_and_a_place_of_the_site_it_leads_to():
+    office = Office(site=Limit(0.1, 2, 1))
+
+    async def passes(seconds: float = 30.0) -> None:
+        async with cross(office, to="victim.example", seconds=seconds):
+            await office.clock.sleep(1)
+
+    first, second = asyncio.create_task(passes()), asyncio.create_task(passes())
+    await office.clock.advance(1)
+    assert (first.done(), second.done()) == (True, False), "one at a time"
+    await office.clock.advance(1)
+    assert second.done()
+    assert await code_of(asyncio.create_task(passes(seconds=5.0))) == "page_timeout", "no token in time"
+    assert await code_of(office.ask(host="victim.example", timeout=5)) == "provider_busy"
+    assert await office.ask(host="other.example") == "answer", "and the provider is as it was"
+    await office.rests()
+
+
+async def test_a_redirect_within_a_site_takes_nothing_more():
+    office = Office(site=Limit(0.001, 1, 1))
+    assert await office.ask(host="doi.example.org") == "answer"
+    async with cross(office, to="www.example.org"), cross(office, to="doi.example.org"):
+        pass
+    await office.rests()
 
 
 # The breaker

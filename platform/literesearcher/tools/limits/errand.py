@@ -3,9 +3,9 @@
 Owns: the order of what a request passes, what its end means for the gate, the entry in the tally. Refuses to know: what
 is asked, how limits work, how often is tried (`tools.governor`). Below: the other modules of `tools.limits`.
 
-A request passes, in this order: the provider's breaker and pause, the site's lane (pages), the provider's lane, and the
-breaker once more. The site comes before the provider so that whoever waits for a slow site holds nothing that everybody
-needs. Without a gate, which is the local corpus, it passes nothing.
+A request passes, in this order: the provider's breaker and pause, what the host asked the tenant to wait for, the
+site's lane (pages), the provider's lane, and the breaker once more. The site comes before the provider so that whoever
+waits for a slow site holds nothing that everybody needs. Without a gate, which is the local corpus, it passes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from literesearcher.tools.limits.circuit import Circuit, Opened
 from literesearcher.tools.limits.hedging import Pace, hedged
 from literesearcher.tools.limits.lanes import Lane
 from literesearcher.tools.limits.rate import busy
-from literesearcher.tools.providers.port import FetchedPage, SearchAnswer
+from literesearcher.tools.limits.site_pauses import SitePauses
+from literesearcher.tools.providers.port import FetchedPage, SearchAnswer, SiteRefused
 from literesearcher.tools.sources.domains import registrable
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Errand(Generic[T]):
     price: float
     gate: Gate | None
     site: Lane | None
+    pauses: SitePauses
     hedge: bool
     once: Callable[[float], Awaitable[T]]
     tenant_id: str
@@ -120,6 +122,7 @@ class Errand(Generic[T]):
             if refusal is not None:
                 raise refusal
             gate.lane.rate.refuse_hopeless(self.deadline)
+            await self._wait_for_host(patient)
             if self.site is not None:
                 await self.site.enter(self.tenant_id, self.deadline, patient=patient, waited=self._waited)
             try:
@@ -130,12 +133,25 @@ class Errand(Generic[T]):
                 if self.site is not None:
                     self.site.leave(self.tenant_id)
                 raise
-            if not gate.lane.rate.paused:
+            if not gate.lane.rate.paused and not self._host_pause():
                 return
-            # Somebody was told to wait while this one stood in line for a slot.
+            # Somebody was told to wait while this one stood in line.
             self._leave(gate)
             if not patient:
                 raise busy(self.provider)
+
+    def _host_pause(self) -> float:
+        return self.pauses.left(self.tenant_id, self.host) if self.host else 0.0
+
+    async def _wait_for_host(self, patient: bool) -> None:
+        while (wait := self._host_pause()) > 0:
+            if self.pauses.is_long(self.tenant_id, self.host):
+                # Not transient: who owns retries would wait for it.
+                raise BoundaryError("the site asks to stay away for long", code="provider_busy")
+            if not patient or self.clock.monotonic() + wait >= self.deadline:
+                raise busy("the site", wait)
+            await self.clock.sleep(wait)
+            self._waited("retry_after", wait)
 
     def _leave(self, gate: Gate) -> None:
         gate.lane.leave(self.tenant_id, self.origin.site)
@@ -162,7 +178,7 @@ class Errand(Generic[T]):
             outcome, found, retry_after = error.code, verdict(error, given), error.retry_after
             cost = 0.0 if error.code in _FREE else cost
             if gate is not None and retry_after and found in (Verdict.ALIVE, Verdict.DOWN):
-                await self._pause(gate, error.code, retry_after)
+                await self._pause(gate, error, retry_after)
             raise
         except LiteResearcherError as error:
             # A target that may not be fetched: nothing was sent.
@@ -181,12 +197,13 @@ class Errand(Generic[T]):
         if refusal is not None:
             gate.lane.rate.refuse_all(refusal, None if opened is Opened.ALL else self.tenant_id)
 
-    async def _pause(self, gate: Gate, code: str, seconds: float) -> None:
-        """What one was told all obey: of a page's site whoever asks that site, else whoever asks the provider."""
-        if not code.startswith("page_"):
+    async def _pause(self, gate: Gate, error: BoundaryError, seconds: float) -> None:
+        """What a provider said all obey; what a page's host said, the tenant that was sent there."""
+        if not error.code.startswith("page_"):
             await gate.lane.rate.pause(seconds)
-        elif self.site is not None:
-            await self.site.rate.pause(seconds)
+        elif self.host:
+            host = error.host if isinstance(error, SiteRefused) else self.host
+            self.pauses.begin(self.tenant_id, host, seconds)
 
     def _waited(self, reason: str, seconds: float) -> None:
         self.metrics.provider_wait_seconds.labels(self.provider, reason).observe(seconds)

@@ -168,8 +168,7 @@ class FetchChain:
             try:
                 return await provider.fetch(url, tenant_id=ask.tenant_id, timeout_seconds=seconds)
             except BoundaryError as error:
-                if error.transient and error.code not in _BUSY_CODES:
-                    raise BoundaryError(error.message, code=error.code, retry_after=error.retry_after) from None
+                error.transient = error.transient and error.code in _BUSY_CODES
                 raise
 
         left = deadline - self._clock.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,7 +22,7 @@ from literesearcher.timing.retry import retry_after_seconds
 from literesearcher.tools.pages.text import PageReader, kind_of
 from literesearcher.tools.perimeter.guard import Guard, RefusedTarget
 from literesearcher.tools.providers.declared import language
-from literesearcher.tools.providers.port import BUSY, FetchedPage, fetched_page
+from literesearcher.tools.providers.port import BUSY, Crossing, FetchedPage, SiteRefused, fetched_page
 
 TRY_SECONDS = 30.0
 MAX_HOPS = 5
@@ -50,23 +51,40 @@ class DirectPages:
     cache_key = "direct"
 
     def __init__(
-        self, *, guard: Guard, reader: PageReader, max_bytes: int = MAX_BYTES, try_seconds: float = TRY_SECONDS
+        self,
+        *,
+        guard: Guard,
+        reader: PageReader,
+        max_bytes: int = MAX_BYTES,
+        try_seconds: float = TRY_SECONDS,
+        crossing: Crossing | None = None,
     ) -> None:
         self._guard = guard
         self._reader = reader
         self._max_bytes = max_bytes
         self._seconds = try_seconds
+        self._crossing = crossing
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def fetch(self, url: str, *, tenant_id: str, timeout_seconds: float) -> FetchedPage:
         """The page as text, after at most five redirects."""
+        async with AsyncExitStack() as crossed:
+            return await self._followed(url, tenant_id, timeout_seconds, crossed)
+
+    async def _followed(self, url: str, tenant_id: str, timeout_seconds: float, crossed: AsyncExitStack) -> FetchedPage:
         until = time.monotonic() + min(self._seconds, timeout_seconds)
-        target = self._guard.target(url, tenant_id=tenant_id)
+        target = first = self._guard.target(url, tenant_id=tenant_id)
         session = self._open(tenant_id)
         private = False
         failure: RefusedTarget | BoundaryError
         try:
-            for _ in range(MAX_HOPS + 1):
+            for hop in range(MAX_HOPS + 1):
+                if hop and self._crossing is not None:
+                    await crossed.aclose()  # the place of the hop before
+                    asked, host, left = str(first.raw_host), str(target.raw_host), until - time.monotonic()
+                    await crossed.enter_async_context(
+                        self._crossing(self.id, tenant_id=tenant_id, asked=asked, host=host, seconds=left)
+                    )
                 left = max(0.001, until - time.monotonic())
                 timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(10.0, left))
                 async with session.get(target, allow_redirects=False, timeout=timeout) as response:
@@ -78,8 +96,9 @@ class DirectPages:
                     if response.status != 200:
                         if response.status in _CHALLENGES and await self._is_challenge(response):
                             raise BoundaryError("the site asks for proof of a human visitor", code="page_challenge")
-                        raise BoundaryError(
+                        raise SiteRefused(
                             f"the site answered {response.status}",
+                            host=str(target.raw_host),
                             code="page_missing" if response.status in _MISSING else "page_status",
                             transient=response.status >= 500,
                             retry_after=_retry_after(response),

@@ -7,9 +7,11 @@ Refuses to know: the model's texts, caches, retries of other providers, jobs. Ab
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from literesearcher.errors import BoundaryError
 from literesearcher.reading.conversion import Converted
 from literesearcher.reading.page_kinds import PageKind
 from literesearcher.research.tool_options import ANY_SOURCE, SourcePolicy
@@ -118,6 +120,26 @@ def fetched_page(provider: str, page: Converted, *, url: str | None = None, priv
         private=private,
         published=page.published,
     )
+
+
+class SiteRefused(BoundaryError):
+    """A page's site answered with a failure. `host`: the one that did, to which redirects may have led."""
+
+    def __init__(
+        self, message: str, *, host: str, code: str, transient: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, transient=transient, retry_after=retry_after)
+        self.host = host
+
+
+class Crossing(Protocol):
+    """What a redirect passes on its way to another host, whose place is held until the context ends."""
+
+    def __call__(
+        self, provider: str, *, tenant_id: str, asked: str, host: str, seconds: float
+    ) -> AbstractAsyncContextManager[None]:
+        """From the host that was `asked` for to `host`, within so many seconds. `BoundaryError` of a `page_` code."""
+        ...
 
 
 class PageProvider(Provider, Protocol):
