@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from literesearcher.cluster.routing.stats import read_parameters
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.environment import plain_environment
 from literesearcher.settings.model import Settings
@@ -24,8 +25,18 @@ DEPLOYMENTS = {ENGINE: "Engine", TOOLS: "Tools", ORCHESTRATOR: "Orchestrator"}
 PROVIDERS = ("serper", "searxng", "brave", "tavily", "direct", "jina", "scrapedo", "firecrawl")
 SECTIONS = {
     ENGINE: ("engine", "sglang"),
-    TOOLS: ("", "redis", "engine", "extractor", "sglang", "tools", "corpus", "research", *PROVIDERS),
-    ORCHESTRATOR: ("", "store", "redis", "engine", "sglang", "tools.repeats", "budgets", "research", "orchestrator"),
+    TOOLS: ("", "redis", "engine", "extractor", "sglang.model_path", "tools", "corpus", "research", *PROVIDERS),
+    ORCHESTRATOR: (
+        "",
+        "store",
+        "redis",
+        "engine",
+        "sglang.model_path",
+        "tools.repeats",
+        "budgets",
+        "research",
+        "orchestrator",
+    ),
 }
 """What each application reads: sections, "" for what stands in none, and single fields."""
 ENGINE_CALLS = 512
@@ -53,6 +64,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                 max_ongoing_requests=ENGINE_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
+                user_config={"routing": dict(section.routing)},
                 request_router_config={"request_router_class": ROUTER, "request_routing_stats_period_s": STATS_SECONDS},
                 ray_actor_options=_engine_resources(settings),
             ),
@@ -78,6 +90,10 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
 def check(settings: Settings) -> None:
     """What can be known before any node is asked. ConfigurationError in a sentence."""
     section = settings.cluster
+    try:
+        read_parameters(section.routing)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"LITERESEARCHER_CLUSTER__ROUTING: {error.message}") from None
     if section.gpus_per_node is not None and engine_gpus(settings) > section.gpus_per_node:
         raise ConfigurationError(
             f"one engine replica needs {engine_gpus(settings)} GPUs of one node, and a node has "

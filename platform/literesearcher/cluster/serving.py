@@ -17,6 +17,7 @@ from typing import Any
 from literesearcher.cluster.release import require_ray
 from literesearcher.errors import BoundaryError, ConfigurationError
 
+_HEAD = 240
 PREEMPTION = 2
 """`DrainNodeReason` of Ray that no node may refuse."""
 
@@ -115,7 +116,8 @@ class ServeOperator:
 
         schema = ServeDeploySchema.model_validate(configuration)
         client = serve_start(
-            http_options={**configuration["http_options"], "location": configuration["proxy_location"]},
+            http_options=configuration["http_options"],
+            proxy_location=configuration["proxy_location"],
             global_logging_config=configuration["logging_config"],
         )
         client.deploy_apps(schema)
@@ -169,6 +171,12 @@ class ServeOperator:
         return found
 
 
+def _shortened(said: str) -> str:
+    """How it begins, and how it ends where it holds a traceback: there stands what went wrong."""
+    head = said[:_HEAD]
+    return said if len(said) <= 2 * _HEAD else f"{head} ... {said[-_HEAD:]}"
+
+
 def _word(state: Any) -> str:
     """Of one of Serve's enumerations."""
     return str(getattr(state, "value", state))
@@ -193,5 +201,5 @@ def _application(name: str, details: dict[str, Any]) -> Running:
             )
             for one in deployment["replicas"]
         ]
-    blocked = " ".join(" ".join(said).split())
+    blocked = _shortened(" ".join(" ".join(said).split()))
     return Running(name, _word(details["status"]), tuple(replicas), wanted, blocked)

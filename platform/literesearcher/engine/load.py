@@ -7,7 +7,7 @@ that hold a KV cache (`engine.sglang`, `testing.timed_engine`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,15 @@ class EngineLoad:
     """Generated tokens of all requests together, of late."""
     retracted: int = 0
     """Requests thrown out of the pool since the start, to be made again."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A runtime, or the way to some, that keeps conversations between their turns."""
+
+    async def release(self, program: str) -> None:
+        """The conversation goes on no more: what is kept for it may go. Unknown programs are no error."""
+        ...
 
 
 class Loaded(Protocol):

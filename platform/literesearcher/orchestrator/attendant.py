@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import Any, Literal
 
+from literesearcher.engine.load import Keeping
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, DamagedEvent, DurabilityError, UnfoldableEvent
 from literesearcher.jobs.lifecycle import damaged_end
@@ -78,6 +79,8 @@ class Attendant:
             for watcher in watchers:
                 watcher.cancel()
             self._held.remove(lease)
+        if outcome == "ended" and isinstance(self._engine, Keeping):
+            await self._let_go(self._engine, lease.job_id)
         if outcome in ("handed_back", "unfoldable"):
             await self.release(lease, requires_schema=SUPPORTED_SCHEMA + 1 if outcome == "unfoldable" else None)
         return outcome
@@ -116,6 +119,13 @@ class Attendant:
             return "lost"
         await self._live.ring(journal_topic(lease.job_id))
         return "ended"
+
+    async def _let_go(self, engine: Keeping, job_id: str) -> None:
+        """Whoever keeps the conversation for its next turn waits in vain."""
+        try:
+            await engine.release(job_id)
+        except BoundaryError as error:
+            LOG.warning("job %s is kept by the engine until it is crowded out: %s", job_id, error.message)
 
     def _driver(self, lease: Lease) -> Driver:
         return Driver(

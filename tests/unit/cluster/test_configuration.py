@@ -1,0 +1,142 @@
+"""Serve's configuration from the settings: what each application is given, what stays out, what is refused."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from literesearcher.cluster import release
+from literesearcher.cluster.configuration import serve_configuration
+from literesearcher.errors import ConfigurationError
+from literesearcher.settings.environment import secret_environment
+from literesearcher.settings.load import load_settings
+from literesearcher.settings.model import Settings
+
+P = "LITERESEARCHER_"
+SECRETS = {
+    f"{P}SERPER__API_KEY": "secret-serper",
+    f"{P}REDIS__URL": "redis://:secret-redis@redis:6379/0",
+    f"{P}STORE__URL": "postgresql+asyncpg://user:secret-store@db/jobs",
+    f"{P}ENGINE__API_KEY": "secret-engine",
+    f"{P}CLUSTER__TOKEN": "secret-token",
+}
+
+
+def settings_of(**given: str) -> Settings:
+    return load_settings({"HOME": "/home/somebody"} | {P + name: value for name, value in given.items()}, dotenv=None)
+
+
+def applications(settings: Settings) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in serve_configuration(settings)["applications"]}
+
+
+def deployment(settings: Settings, name: str) -> dict[str, Any]:
+    [only] = applications(settings)[name]["deployments"]
+    return dict(only)
+
+
+def test_ray_itself_takes_the_configuration() -> None:
+    schema = pytest.importorskip("ray.serve.schema", reason="pip install 'literesearcher[cluster]'")
+    settings = settings_of(CLUSTER__ENGINE_MAX_REPLICAS="3", CLUSTER__ENGINE_PYTHON="/opt/sglang/bin/python")
+    taken = schema.ServeDeploySchema.model_validate(serve_configuration(settings))
+    assert [one.name for one in taken.applications] == ["engine", "tools", "orchestrator"]
+    assert [one.import_path.split(":")[1] for one in taken.applications] == ["engine", "tools", "orchestrator"]
+
+
+def test_no_secret_is_in_it_and_every_secret_is_in_the_environment() -> None:
+    settings = load_settings({"HOME": "/home/somebody"} | SECRETS, dotenv=None)
+    assert "secret" not in json.dumps(serve_configuration(settings))
+    assert secret_environment(settings) == SECRETS
+
+
+def test_a_replica_reads_the_settings_that_were_meant() -> None:
+    given = {
+        "ENGINE__BASE_URL": "http://model:30000/v1",
+        "TOOLS__SEARCH": '["searxng"]',
+        "TOOLS__INTRANET": '{"*":["wiki.example"]}',
+        "TOOLS__HEDGE": "false",
+        "SEARXNG__BASE_URL": "http://searx:8888",
+        "CORPUS__DIR": "/data/corpus",
+        "RESEARCH__MAX_TURNS": "40",
+    }
+    settings = settings_of(**given)
+    arrived = load_settings(applications(settings)["tools"]["args"]["settings"], dotenv=None)
+    for section in ("engine", "tools", "searxng", "corpus", "research", "data_dir"):
+        assert getattr(arrived, section) == getattr(settings, section)
+
+
+@pytest.mark.parametrize(
+    ("changed", "value", "touched"),
+    [
+        ("TOOLS__BREAKER_FAILURES", "9", {"tools"}),
+        ("JINA__PER_SECOND", "3", {"tools"}),
+        ("ORCHESTRATOR__GRACE_SECONDS", "3", {"orchestrator"}),
+        ("BUDGETS__USD_PER_DAY", "3", {"orchestrator"}),
+        ("CLUSTER__ENGINE_MAX_REPLICAS", "3", {"engine"}),
+        ("SGLANG__CHUNKED_PREFILL_TOKENS", "4096", {"engine"}),
+        ("GATEWAY__PORT", "9000", set()),
+    ],
+)
+def test_a_setting_changes_only_those_who_read_it(changed: str, value: str, touched: set[str]) -> None:
+    before, after = applications(settings_of()), applications(settings_of(**{changed: value}))
+    assert {name for name in before if before[name] != after[name]} == touched
+
+
+def test_an_engine_replica_takes_the_gpus_of_its_ranks() -> None:
+    sglang = settings_of(ENGINE__KIND="sglang", SGLANG__MODEL_PATH="/models/4b", SGLANG__TENSOR_PARALLEL="2")
+    assert deployment(sglang, "engine")["ray_actor_options"]["num_gpus"] == 2
+    assert "num_gpus" not in deployment(settings_of(), "engine")["ray_actor_options"]
+    on_cpu = settings_of(ENGINE__KIND="sglang", SGLANG__MODEL_PATH="/models/4b", SGLANG__DEVICE="cpu")
+    assert "num_gpus" not in deployment(on_cpu, "engine")["ray_actor_options"]
+
+
+def test_a_stopping_replica_has_the_time_that_was_set() -> None:
+    settings = settings_of(CLUSTER__DRAIN_SECONDS="77", ORCHESTRATOR__GRACE_SECONDS="20")
+    assert deployment(settings, "engine")["graceful_shutdown_timeout_s"] == 77
+    assert deployment(settings, "tools")["graceful_shutdown_timeout_s"] == 77
+    assert deployment(settings, "orchestrator")["graceful_shutdown_timeout_s"] > 20
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {
+                "ENGINE__KIND": "sglang",
+                "SGLANG__MODEL_PATH": "/models/4b",
+                "SGLANG__TENSOR_PARALLEL": "4",
+                "CLUSTER__GPUS_PER_NODE": "2",
+            },
+            "needs 4 GPUs of one node, and a node has 2",
+        ),
+        ({"CLUSTER__ENGINE_MIN_REPLICAS": "3"}, "CLUSTER__ENGINE_MIN_REPLICAS is 3, above"),
+        ({"CLUSTER__HTTP_HOST": "0.0.0.0"}, "set LITERESEARCHER_CLUSTER__TOKEN"),
+        ({"TOOLS__URL": "http://tools:8001"}, "a cluster has its own"),
+    ],
+)
+def test_what_no_cluster_could_run_is_refused_in_a_sentence(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        serve_configuration(settings_of(**given))
+
+
+def test_the_pinned_ray_is_the_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert any(one.startswith(f"ray[serve]=={release.RAY}") for one in project["optional-dependencies"]["cluster"])
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.59.0")
+    with pytest.raises(
+        ConfigurationError, match=r"Ray 2\.59\.0 is installed, and this version works with Ray 2\.60\.0"
+    ):
+        release.require_ray()
+
+
+def test_a_missing_ray_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise release.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    with pytest.raises(ConfigurationError, match=r"Ray is not installed: pip install 'literesearcher\[cluster\]'"):
+        release.require_ray()
