@@ -72,6 +72,10 @@ class ClusterSection(Section):
     start_seconds: float = Field(
         120.0, gt=0, description="How long a new engine replica takes; scaling looks so far ahead."
     )
+    routing: dict[str, float] = Field(
+        default_factory=dict,
+        description="Parameters of the router, as a JSON object; they change without replacing a replica.",
+    )
     engine_python: Path | None = Field(
         None, description="Interpreter of engine replicas, where SGLang lives in an environment of its own."
     )
