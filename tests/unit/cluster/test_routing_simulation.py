@@ -1,4 +1,4 @@
-"""The policy over whole jobs: timed engines, reports a second old, callers that share nothing, a clock moved by hand."""
+"""The policy over whole jobs: timed engines, reports a second old, callers sharing nothing, a clock moved by hand."""
 
 from __future__ import annotations
 
