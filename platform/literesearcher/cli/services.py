@@ -54,6 +54,9 @@ async def _counted_platform(settings: Settings) -> AsyncIterator[Platform]:
         metrics_served(metrics.registry, settings.metrics),
         open_platform(settings, metrics=metrics) as platform,
     ):
+        runtime = getattr(platform.engine, "collector", None)
+        if runtime is not None:
+            metrics.registry.register(runtime)
         yield platform
 
 

@@ -17,8 +17,8 @@ from literesearcher.settings.sections import Section
 class SglangSection(Section):
     """The SGLang runtime of one replica (ENGINE__KIND=sglang)."""
 
-    model_path: str | None = Field(None, description="Checkpoint: a folder, or a Hub id that is downloaded.")
-    model_sha256: str | None = Field(None, description="SHA-256 over the checkpoint's files; checked before the start.")
+    model_path: str | None = Field(None, description="Folder of the checkpoint.")
+    model_sha256: str | None = Field(None, description="SHA-256 over the checkpoint's files (how-to: SGLang); checked before the start.")
     served_name: str | None = Field(None, description="Name of the model in answers; default: the checkpoint's.")
     tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs of one replica; must divide the model's heads.")
     context_length: int = Field(131_072, ge=2048, le=1_048_576, description="Tokens of one conversation.")

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -24,6 +25,12 @@ _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 def speak_through_environment(said: Mapping[str, str]) -> None:
     """Some things SGLang and its processes read there alone."""
     os.environ.update(said)
+
+
+def metrics_folder() -> Path | None:
+    """Where SGLang told its processes to write their metrics, None where it did not."""
+    named = os.environ.get(_METRICS_FOLDER)
+    return Path(named) if named else None
 
 
 @contextlib.contextmanager

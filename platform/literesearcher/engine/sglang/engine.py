@@ -8,6 +8,7 @@ cache, its size), the load, the check. Refuses to know: Ray, jobs, retries. Abov
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.metadata
 import itertools
 import logging
@@ -20,7 +21,9 @@ from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, Genera
 from literesearcher.engine.sglang.answer import Delivery, generation_of
 from literesearcher.engine.sglang.arguments import PINNED, environment, server_arguments
 from literesearcher.engine.sglang.checkpoint import check_context, check_parallel, check_sum, read_checkpoint
+from literesearcher.engine.sglang.containment import metrics_folder
 from literesearcher.engine.sglang.failures import late, refusals, refused, unreachable
+from literesearcher.engine.sglang.metrics import SglangMetrics
 from literesearcher.engine.sglang.pool import Conversations, engine_load
 from literesearcher.engine.sglang.runtime import Runtime
 from literesearcher.engine.sglang.sampling import HEALTH_PRIORITY, priority, sampling_params
@@ -172,6 +175,11 @@ class SglangEngine:
                 await asyncio.to_thread(runtime.stop)
 
     @property
+    def collector(self) -> SglangMetrics:
+        """SGLang's metric families, to be registered once."""
+        return SglangMetrics(lambda: metrics_folder() if self._section.metrics and self.process_ids else None)
+
+    @property
     def process_ids(self) -> list[int]:
         """SGLang's processes, none where it does not run."""
         return self._runtime.process_ids if self._runtime is not None and self._runtime.alive else []
@@ -192,6 +200,8 @@ class SglangEngine:
 
     def _started(self) -> Runtime:
         section = self._section
+        if section.device == "cuda":
+            check_parallel(self._checkpoint, section.tensor_parallel, _gpus())
         if section.model_sha256 is not None:
             check_sum(self._checkpoint.folder, section.model_sha256)
         runtime = Runtime(self._arguments, environment(section))
@@ -251,6 +261,11 @@ async def _streamed(engine: Any, arguments: dict[str, Any], delivery: Delivery) 
 
 async def _last_heard(engine: Any) -> float:
     return float(engine.tokenizer_manager.last_receive_tstamp)
+
+
+def _gpus() -> int:
+    """How many GPUs this process may use."""
+    return int(importlib.import_module("torch").cuda.device_count())
 
 
 def require_sglang() -> None:
