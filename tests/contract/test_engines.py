@@ -7,14 +7,17 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from literesearcher.engine.openai import OpenAIEngine
 from literesearcher.engine.port import DeltaSink, Engine, Generation, GenerationRequest
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.settings.sections import EngineSection
+from literesearcher.testing.byte_tokenizer import write_byte_tokenizer
 from literesearcher.testing.contracts.engine import TRANSIENT, Act, EngineContract, Fail, Say
 from literesearcher.testing.model_server import ModelServer
 from literesearcher.testing.scripted_engine import ScriptedEngine, Step
@@ -112,4 +115,26 @@ class TestOpenAICompletions(OpenAIContract):
 
 class TestOpenAICompletionsAlwaysStreamed(OpenAIContract):
     endpoint = "completions"
+    stream = "always"
+
+
+class TestOpenAITokensOverGenerate(OpenAIContract):
+    """SGLang's own route, where the server offers it."""
+
+    @pytest.fixture(autouse=True)
+    def _tokenizer(self, tmp_path: Path) -> None:
+        self.tokenizer_file = write_byte_tokenizer(tmp_path / "tokenizer.json")
+
+    async def prepare(self, *acts: Act) -> Engine:
+        native = Tokenizer.from_file(self.tokenizer_file)
+        server = await self.stack.enter_async_context(ModelServer(acts, native=native))
+        section = EngineSection(
+            base_url=server.base_url, endpoint="tokens", stream=self.stream, tokenizer_file=self.tokenizer_file
+        )
+        engine = OpenAIEngine(section, clock=SystemClock())
+        self.stack.push_async_callback(engine.aclose)
+        return engine
+
+
+class TestOpenAITokensOverGenerateAlwaysStreamed(TestOpenAITokensOverGenerate):
     stream = "always"

@@ -2,7 +2,8 @@
 
 Owns: connections, deadlines, streaming, one try a call. Refuses to know: jobs, retries, the model's text protocol.
 Above: the orchestrator and page extraction, through `engine.port`. Below: `openai_request` (what is sent),
-`openai_answer` (what comes back), `openai_failures` (what went wrong), `openai_models` (which model).
+`openai_answer` (what comes back), `openai_generate` (the same over SGLang's own route), `openai_failures` (what went
+wrong), `openai_models` (which model).
 """
 
 from __future__ import annotations
@@ -14,20 +15,19 @@ from types import TracebackType
 import aiohttp
 from yarl import URL
 
-from literesearcher.engine.openai_answer import Answer, clean
+from literesearcher.engine.openai_answer import MAX_BODY, Answer, clean
 from literesearcher.engine.openai_failures import from_exception, from_status, garbage
+from literesearcher.engine.openai_generate import PATH, GeneratedAnswer, generate_body, offers_generate
 from literesearcher.engine.openai_models import ask_info
 from literesearcher.engine.openai_request import Dialect
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
-from literesearcher.errors import ConfigurationError, PromptTooLong
+from literesearcher.errors import BoundaryError, ConfigurationError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.settings.sections import EngineSection
 from literesearcher.timing.clock import Clock
 
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of an answer at most: 10,000 tokens with logprobs are about 2 MB."""
 _MAX_LINE = 4 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
 _INLINE_CHARACTERS = 8_000
@@ -52,6 +52,8 @@ class OpenAIEngine:
         path = "/chat/completions" if section.endpoint == "chat" else "/completions"
         self._opens_thought = section.opens_thought if section.endpoint != "chat" else None
         self._url = URL(self._base + path)
+        self._generate_url = URL(self._base.removesuffix("/v1") + PATH)
+        self._generates: bool | None = None
         self._headers = {"Content-Type": "application/json"}
         if self._secret:
             self._headers["Authorization"] = f"Bearer {self._secret}"
@@ -79,15 +81,9 @@ class OpenAIEngine:
         wanted = self._section.stream
         stream = wanted == "always" or (wanted == "auto" and on_delta is not None)
         while True:
-            answer = Answer(
-                model=model,
-                stop=request.sampling.stop,
-                opens_thought=self._opens_thought,
-                secret=self._secret,
-            )
-            body = self._dialect.body(request, model, stream=stream, ids=ids)
+            url, body, answer = self._call(request, model, ids, stream=stream, natively=await self._natively())
             left = max(0.001, deadline - self._clock.monotonic())
-            if await self._attempt(body, answer, left, on_delta):
+            if await self._attempt(url, body, answer, left, on_delta):
                 return self._counted(self._settled(answer.generation()))
 
     def count_tokens(self, text: str) -> int | None:
@@ -100,15 +96,50 @@ class OpenAIEngine:
         if session is not None:
             await session.close()
 
-    async def _attempt(self, body: bytes, answer: Answer, seconds: float, on_delta: DeltaSink | None) -> bool:
-        """True when `answer` is whole; False when the server refused a field and is to be asked without it."""
+    def _call(
+        self, request: GenerationRequest, model: str, ids: list[int] | None, *, stream: bool, natively: bool
+    ) -> tuple[URL, bytes, Answer | GeneratedAnswer]:
+        """Where to, what to send, and what takes in what comes back."""
+        if natively and ids is not None and self._history is not None:
+            generated = GeneratedAnswer(
+                request,
+                prompt_tokens=len(ids),
+                model=model,
+                history=self._history,
+                opens_thought=self._section.opens_thought,
+                secret=self._secret,
+            )
+            return self._generate_url, generate_body(request, ids, stream=stream), generated
+        answer = Answer(model=model, stop=request.sampling.stop, opens_thought=self._opens_thought, secret=self._secret)
+        return self._url, self._dialect.body(request, model, stream=stream, ids=ids), answer
+
+    async def _natively(self) -> bool:
+        """Does a server that takes token ids take them on SGLang's own route? Asked until it says either."""
+        if self._history is None:
+            return False
+        if self._generates is None:
+            try:
+                self._generates = await offers_generate(self._base, self._get)
+            except BoundaryError:
+                return False
+        return self._generates
+
+    async def _attempt(
+        self, url: URL, body: bytes, answer: Answer | GeneratedAnswer, seconds: float, on_delta: DeltaSink | None
+    ) -> bool:
+        """True when `answer` is whole; False when the server refused a field, or SGLang's own route, and is to be
+        asked without it."""
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT_SECONDS, seconds))
-        call = self._open().post(self._url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False)
-        async with _Classified(str(self._url)):
+        call = self._open().post(url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False)
+        async with _Classified(str(url)):
             async with call as response:
                 if response.status != 200:
                     said = await _read(response, 65_536, cut=True)
-                    if response.status in (400, 422) and self._learns(said, body):
+                    if isinstance(answer, GeneratedAnswer):
+                        if response.status in (404, 405):
+                            self._generates = False
+                            return False
+                    elif response.status in (400, 422) and self._learns(said, body):
                         return False
                     raise from_status(
                         response.status, response.headers, said, now=self._clock.now(), secret=self._secret
@@ -135,19 +166,27 @@ class OpenAIEngine:
 
     async def _ids(self, request: GenerationRequest) -> list[int] | None:
         """The prompt as ids, where those are sent. Only a job's turns are one growing conversation."""
-        if self._history is None:
+        if self._history is None or self._tokenizer is None:
             return None
         program = request.program if request.purpose in ("turn", "context_answer") else ""
         if self._history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
-            return await asyncio.to_thread(self._history.prompt, request.messages, program=program)
-        return self._history.prompt(request.messages, program=program)
+            ids = await asyncio.to_thread(self._history.prompt, request.messages, program=program)
+        else:
+            ids = self._history.prompt(request.messages, program=program)
+        if max(ids) >= self._tokenizer.size:
+            # Another model's, in the job's journal: SGLang would end its whole process over it.
+            raise BoundaryError(
+                "a token id of the history is none of the tokenizer's", code="engine_rejected", transient=False
+            )
+        return ids
 
     def _settled(self, generation: Generation) -> Generation:
         """With the generated ids as the next prompt will repeat them; ids that nobody could check are none."""
         ids = generation.token_ids
         if ids is None:
             return generation
-        settled = self._history.settled(ids, generation.text) if self._history is not None else None
+        known = self._tokenizer is not None and max(ids, default=0) < self._tokenizer.size
+        settled = self._history.settled(ids, generation.text) if known and self._history is not None else None
         return dataclasses.replace(generation, token_ids=settled)
 
     def _counted(self, generation: Generation) -> Generation:
@@ -207,15 +246,17 @@ async def _read(response: aiohttp.ClientResponse, limit: int, *, cut: bool = Fal
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _follow(response: aiohttp.ClientResponse, answer: Answer, on_delta: DeltaSink | None) -> None:
+async def _follow(
+    response: aiohttp.ClientResponse, answer: Answer | GeneratedAnswer, on_delta: DeltaSink | None
+) -> None:
     """Read server-sent events into `answer`; what one network read brought is handed on as one delta."""
     rest = b""
     size = 0
     async for part in response.content.iter_any():
         size += len(part)
         *lines, rest = (rest + part).split(b"\n")
-        if size > MAX_BODY or len(rest) > _MAX_LINE:
-            raise garbage(f"a stream of more than {MAX_BODY} bytes")
+        if size > answer.most_bytes or len(rest) > _MAX_LINE:
+            raise garbage(f"a stream of more than {size} bytes")
         added = []
         for line in lines:
             if line.startswith(b"data:") and not answer.done:

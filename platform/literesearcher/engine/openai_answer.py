@@ -21,8 +21,10 @@ from literesearcher.engine.port import Generation
 from literesearcher.reading.unicode_text import valid_unicode
 from literesearcher.research.messages import Usage
 
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes of an answer at most: 10,000 tokens with logprobs are about 2 MB."""
 _OPEN, _CLOSE = "<think>\n", "\n</think>\n"
-_NO_LOGPROB = -9999.0
+NO_LOGPROB = -9999.0
 """Stands for minus infinity, which JSON cannot hold."""
 
 
@@ -47,6 +49,9 @@ def clean(text: str) -> str:
 
 class Answer:
     """Takes in a whole answer (`whole`) or chunk after chunk (`chunk`), then gives the `generation`."""
+
+    most_bytes = MAX_BODY
+    """Of a stream."""
 
     def __init__(self, *, model: str, stop: tuple[str, ...], opens_thought: bool | None, secret: str | None) -> None:
         """`opens_thought`: what our own rendering did; None where the server's template decides."""
@@ -249,6 +254,4 @@ def _logprobs(found: Any) -> list[float]:
     if not isinstance(values, list):
         content = found.get("content")
         values = [one.get("logprob") for one in content if isinstance(one, dict)] if isinstance(content, list) else []
-    return [
-        float(value) if isinstance(value, int | float) and math.isfinite(value) else _NO_LOGPROB for value in values
-    ]
+    return [float(value) if isinstance(value, int | float) and math.isfinite(value) else NO_LOGPROB for value in values]

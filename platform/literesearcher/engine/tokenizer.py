@@ -30,6 +30,8 @@ class Tokenizer:
         self._loaded = loaded
         self._added = dict(added)
         self._names = {number: name for name, number in added.items()}
+        self.size = max(loaded.get_vocab_size(with_added_tokens=False), *(one + 1 for one in added.values()), 0)
+        """One more than the highest id."""
 
     @classmethod
     def from_file(cls, path: Path) -> Tokenizer:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.testing.contracts.engine import Act, Fail, Hang, Say
 
 
@@ -54,6 +55,9 @@ class RefuseFields:
 
 Script = Act | Raw | Stream | Drop | RefuseFields
 
+MODEL_INFO = {"model_path": "/models/stub-model", "tokenizer_path": "/models/stub-model", "is_generation": True}
+"""What SGLang says of itself."""
+
 _FAILURES: dict[str, Raw] = {
     "engine_busy": Raw(b'{"error":{"message":"queue is full"}}', 429),
     "engine_error": Raw(b"Internal Server Error", 500, "text/plain"),
@@ -71,11 +75,20 @@ _FAILURES: dict[str, Raw] = {
 class ModelServer:
     """`async with ModelServer(acts) as server`: `server.base_url` ends in /v1."""
 
-    def __init__(self, acts: Iterable[Script] = (), *, models: Any = None, pages: dict[str, Any] | None = None) -> None:
-        """`models`: the answer of /v1/models (a Raw or a list of cards); `pages`: other GET paths and their JSON."""
+    def __init__(
+        self,
+        acts: Iterable[Script] = (),
+        *,
+        models: Any = None,
+        pages: dict[str, Any] | None = None,
+        native: Tokenizer | None = None,
+    ) -> None:
+        """`models`: the answer of /v1/models (a Raw or a list of cards); `pages`: other GET paths and their JSON;
+        `native`: SGLang's own pages and `/generate` too, with this tokenizer's ids."""
         self.acts: deque[Script] = deque(acts)
         self.models = [{"id": "stub-model", "max_model_len": 40_960}] if models is None else models
-        self.pages = pages or {}
+        self.pages = ({} if native is None else {"/model_info": MODEL_INFO}) | (pages or {})
+        self._native = native
         self.bodies: list[dict[str, Any]] = []
         self.raw_bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
@@ -90,6 +103,8 @@ class ModelServer:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._generate)
         app.router.add_post("/v1/completions", self._generate)
+        if self._native is not None:
+            app.router.add_post("/generate", self._generate)
         app.router.add_get("/{path:.*}", self._get)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -145,6 +160,11 @@ class ModelServer:
             return web.Response()
         if isinstance(act, Stream):
             return await self._stream(act, request)
+        if isinstance(act, Say) and request.path == "/generate" and self._native is not None:
+            spoken = spoken_natively(act, self._native, body)
+            if body.get("stream"):
+                return await self._stream(Stream((*map(event, spoken), b"data: [DONE]\n\n")), request)
+            return _json(spoken[-1])
         if isinstance(act, Say):
             chat = request.path.endswith("chat/completions")
             if body.get("stream"):
@@ -171,6 +191,31 @@ class ModelServer:
         if act.drop and request.transport is not None:
             request.transport.close()
         return response
+
+
+def spoken_natively(act: Say, tokenizer: Tokenizer, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """A generation as SGLang's own route streams it: each event all text and ids so far, the last one whole. A text
+    of its own accord ends in `<|im_end|>`, which is in the ids alone."""
+    # Letter by letter, as no tokenizer would: only who is told the ids can repeat them.
+    spelled = [tokenizer.encode(letter) for letter in act.text]
+    end = [number for number in (tokenizer.token("<|im_end|>"),) if number is not None]
+    reason = {"type": "stop", "matched": end[0]} if act.finish_reason == "stop" else {"type": act.finish_reason}
+    ids = [number for letter in spelled for number in letter] + (end if act.finish_reason == "stop" else [])
+    events = []
+    for at in [*range(5, len(act.text), 5), None]:
+        known = ids if at is None else [number for letter in spelled[:at] for number in letter]
+        meta: dict[str, Any] = {
+            "id": "stub",
+            "finish_reason": reason if at is None else None,
+            "prompt_tokens": len(body["input_ids"]),
+            "completion_tokens": len(known),
+            "cached_tokens": 5,
+            "weight_version": "default",
+        }
+        if body.get("return_logprob"):
+            meta["output_token_logprobs"] = [[-0.25, number, None] for number in known]
+        events.append({"text": act.text[:at], "output_ids": known, "meta_info": meta})
+    return events
 
 
 def whole_answer(act: Say, *, chat: bool) -> dict[str, Any]:
