@@ -50,7 +50,8 @@ def assemble(
     addresses through.
     """
     metrics = metrics or ToolMetrics()
-    parts = ProviderChoice(settings, clock, corpus, guard or Guard(intranet=Intranet(settings.tools.intranet)))
+    guard = guard or Guard(intranet=Intranet(settings.tools.intranet), clock=clock)
+    parts = ProviderChoice(settings, clock, corpus, guard)
     link = _link(settings, clock, metrics)
     cache = _cache(settings, clock, metrics, link)
     governor = Governor(clock=clock, metrics=metrics, prices=_prices(settings), rules=_rules(settings), link=link)

@@ -166,7 +166,8 @@ class FetchChain:
     async def _from(self, provider: PageProvider, url: str, ask: Ask, deadline: float, tally: Tally) -> FetchedPage:
         async def once(seconds: float) -> FetchedPage:
             try:
-                return await provider.fetch(url, tenant_id=ask.tenant_id, timeout_seconds=seconds)
+                with self._guard.asked_by(ask.tenant_id):
+                    return await provider.fetch(url, tenant_id=ask.tenant_id, timeout_seconds=seconds)
             except BoundaryError as error:
                 error.transient = error.transient and error.code in _BUSY_CODES
                 raise

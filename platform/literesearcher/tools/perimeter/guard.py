@@ -3,7 +3,7 @@
 Owns: the check of a URL (scheme, credentials, port, host), of the addresses it resolves to, and the connector that
 can only connect to addresses checked. Refuses to know: HTTP, pages, providers, provider base URLs (the operator's).
 Above: `providers.direct` (checked at every hop, connected through `connector`), and the remote readers. Below:
-`addresses` (what is public), `intranet` (what a tenant may reach beside that; every check is by tenant).
+`addresses` (what is public), `intranet` (what a tenant may reach beside that; every check is by tenant), `lookups`.
 
 yarl both checks and opens the URL, so that no second parser reads it differently. The address that was checked is the
 one connected to: the connector's only resolver is this one, its DNS cache is off, and nothing resolves again.
@@ -16,16 +16,18 @@ import contextlib
 import ipaddress
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from literesearcher.errors import BoundaryError, CallerError
+from literesearcher.timing.clock import Clock, SystemClock
 from literesearcher.tools.perimeter.addresses import Address, is_public, is_public_name, literal
 from literesearcher.tools.perimeter.intranet import NOWHERE, Intranet, Perimeter, can_be_opened
+from literesearcher.tools.perimeter.lookups import Lookups
 from literesearcher.tools.sources.domains import deceives
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -43,6 +45,8 @@ REFUSED_PORTS = frozenset({
 
 _REMEMBERED_SECONDS = 60.0
 _REMEMBERED_HOSTS = 4096
+_ASKING: ContextVar[str] = ContextVar("asking_tenant", default="")
+"""Whose page is being fetched: a connection is opened deep inside the HTTP client, for tenants of one reach alike."""
 _AUTHORITY_END = re.compile(r"(?<![:/])[/?#]")
 
 
@@ -63,10 +67,11 @@ class Guard:
         address_allowed: Callable[[Address], bool] = is_public,
         address_openable: Callable[[Address], bool] = can_be_opened,
         resolve_seconds: float = 3.0,
+        clock: Clock | None = None,
     ) -> None:
         self._intranet = intranet or Intranet()
-        self._threads: ThreadPoolExecutor | None = None
-        self._resolve = resolve or self._ask_system
+        self._lookups = Lookups(clock=clock or SystemClock(), seconds=resolve_seconds)
+        self._resolve = resolve
         self._public = address_allowed
         self._openable = address_openable
         self._seconds = resolve_seconds
@@ -129,8 +134,7 @@ class Guard:
         if address is not None:
             return [str(address)]
         try:
-            async with asyncio.timeout(self._seconds):
-                found = list(dict.fromkeys(await self._resolve(host)))
+            found = list(dict.fromkeys(await self._answers(host)))
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             raise BoundaryError("the host name does not resolve", code="host_unresolved") from None
         if not found:
@@ -195,21 +199,24 @@ class Guard:
             resolver=_CheckedResolver(self, tenant_id), use_dns_cache=False, limit=connections, limit_per_host=8
         )
 
-    async def _ask_system(self, host: str) -> Sequence[str]:
-        # Threads of its own: slow names must not starve the loop's shared pool, and a late answer is dropped.
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
-        loop = asyncio.get_running_loop()
-        infos = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        )
-        return [str(info[4][0]) for info in infos]
+    @contextlib.contextmanager
+    def asked_by(self, tenant_id: str) -> Iterator[None]:
+        """Names that are looked up within, in this task and those that it starts, count as this tenant's."""
+        token = _ASKING.set(tenant_id)
+        try:
+            yield
+        finally:
+            _ASKING.reset(token)
+
+    async def _answers(self, host: str) -> Sequence[str]:
+        if self._resolve is None:
+            return await self._lookups.addresses(host.lower(), tenant_id=_ASKING.get())
+        async with asyncio.timeout(self._seconds):
+            return await self._resolve(host)
 
     def close(self) -> None:
         """Let the resolving threads go. Safe to call twice."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        self._lookups.close()
 
 
 class _CheckedResolver(AbstractResolver):
