@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,6 +215,19 @@ def test_pages_to_be_read_spread_over_all_replicas(cluster, quick):
     said = Caller(quick).all([ask("extract", purpose="extract") for _ in range(40)])
     assert {one.replica for one in said} == set(names_of(cluster, quick))
     assert {one.routing for one in said} == {"choices"}
+
+
+def test_decisions_leave_by_rays_own_metrics(cluster, quick):
+    Caller(quick).all([ask(job) for job in JOBS])
+    (node,) = ray.nodes()
+    page = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+    def counted() -> bool:
+        with urllib.request.urlopen(page, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return any("literesearcher_router_decisions" in line and 'decision="home"' in line for line in lines)
+
+    cluster.until(counted, "the counter")
 
 
 def test_a_job_moves_away_from_a_queue_that_costs_more_than_its_prefix_and_then_stays(cluster, own):
