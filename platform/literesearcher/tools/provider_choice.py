@@ -65,7 +65,12 @@ class ProviderChoice:
         base_url, wire, guard, self_hosted = _base(name, section), self._wire, self.guard, section.sees_our_network
         if name == "jina":
             return JinaPages(
-                api_key=section.api_key, base_url=base_url, wire=wire, guard=guard, self_hosted=self_hosted
+                api_key=section.api_key,
+                base_url=base_url,
+                wire=wire,
+                guard=guard,
+                reader=self.reader,
+                self_hosted=self_hosted,
             )
         if name == "firecrawl":
             key = section.api_key if section.own_base else _key(name, section)
@@ -85,7 +90,7 @@ class ProviderChoice:
         return self._corpus
 
     async def aclose(self) -> None:
-        """Close connections, threads and the guard. Safe to call twice."""
+        """Close connections, worker processes and the guard. Safe to call twice."""
         await self._wire.aclose()
         if self._direct is not None:
             await self._direct.aclose()

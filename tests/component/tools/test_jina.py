@@ -7,12 +7,20 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from literesearcher.errors import BoundaryError
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.providers.jina import JinaPages
 
 
 @pytest.fixture
-def jina(stub, wire, guard):
-    return JinaPages(api_key=None, base_url=stub.url, wire=wire, guard=guard)
+async def reader():
+    reader = PageReader()
+    yield reader
+    await reader.aclose()
+
+
+@pytest.fixture
+def jina(stub, wire, guard, reader):
+    return JinaPages(api_key=None, base_url=stub.url, wire=wire, guard=guard, reader=reader)
 
 
 async def fetch(provider, url, seconds=30.0):
@@ -42,10 +50,11 @@ async def test_jina_is_given_the_target_as_the_model_wrote_it(jina, stub, url, r
     assert (page.text, page.title) == ("Title: A page\n\nText", "A page")
 
 
-async def test_jina_takes_a_key(stub, wire, guard):
+async def test_jina_takes_a_key(stub, wire, guard, reader):
     stub.gives(lambda: web.Response(text="x"))
     await fetch(
-        JinaPages(api_key=SecretStr("k"), base_url=stub.url + "/", wire=wire, guard=guard), "http://a.example.com"
+        JinaPages(api_key=SecretStr("k"), base_url=stub.url + "/", wire=wire, guard=guard, reader=reader),
+        "http://a.example.com",
     )
     assert stub.requests[0].headers["Authorization"] == "Bearer k"
     assert stub.requests[0].raw_path == "/http://a.example.com"
@@ -105,3 +114,17 @@ async def test_an_error_of_the_reader_is_no_page(jina, stub, status, name, code,
         await fetch(jina, "http://a.example.com/")
     assert (caught.value.code, caught.value.transient) == (code, transient)
     assert len(stub.requests) == 1
+
+
+async def test_a_large_text_in_another_encoding_is_decoded_elsewhere(jina, stub, monkeypatch):
+    """Decoding holds up everything in its process; here it must not happen at all."""
+    text = "Title: Café\n\n" + "Größe und Länge, ça va. " * 20_000
+
+    def refused(*_given, **_named):
+        raise AssertionError("decoded in the process of the event loop")
+
+    stub.gives(lambda: web.Response(body=text.encode("cp1252"), headers={"Content-Type": "text/plain"}))
+    monkeypatch.setattr("literesearcher.reading.conversion.decode", refused)
+    monkeypatch.setattr("literesearcher.reading.charset.decode", refused)
+    page = await fetch(jina, "http://a.example.com/")
+    assert (page.text, page.title, page.cut_characters) == (text, "Café", 0)

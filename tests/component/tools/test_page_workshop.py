@@ -30,6 +30,11 @@ def converted(body, **options):
         os._exit(0)
     if body.startswith(b"eat"):
         return bytearray(1_500_000_000)
+    while body.startswith(b"spin"):
+        pass
+    until = time.process_time() + 0.8
+    while body.startswith(b"busy") and time.process_time() < until:
+        pass
     if body.startswith(b"print"):
         print("noise on standard output")
     return real(body, **options)
@@ -133,9 +138,9 @@ async def test_a_worker_that_was_killed_while_idle_is_replaced(make):
 
 
 async def test_pages_that_wait_too_long_for_their_turn_may_come_again(make):
-    workshop = make(workers=1, seconds=2)
+    workshop = make(workers=1, seconds=1)
     hung = asyncio.create_task(workshop.convert(b"hang", form="plain"))
-    waiting = [asyncio.create_task(workshop.convert(b"hang", form="plain")) for _ in range(3)]
+    waiting = [asyncio.create_task(workshop.convert(b"hang", form="plain")) for _ in range(6)]
     results = await asyncio.gather(hung, *waiting, return_exceptions=True)
     assert all(isinstance(result, BoundaryError) for result in results)
     assert any(result.transient for result in results)
@@ -164,21 +169,153 @@ async def test_a_program_that_cannot_be_started_is_a_page_that_cannot_be_read():
     await workshop.aclose()
 
 
-async def test_large_pages_and_every_pdf_go_to_a_worker_and_ordinary_ones_do_not():
+async def test_whatever_has_markup_or_is_large_goes_to_a_worker_and_never_behind_what_takes_long():
     reader = PageReader()
     try:
+        assert (await reader.read(b"words " * 100, "text/plain", None)).text.count("words") == 100
+        assert (await reader.laid_out('{"a": 1}')).text == '{"a": 1}'
+        assert not pids(reader._ordinary) | pids(reader._heavy)
         small = await reader.read(b"<p>" + b"word " * 100, "text/html", None)
-        assert reader._workshop is None
+        assert small.text.count("word") == 100
+        assert (len(pids(reader._ordinary)), len(pids(reader._heavy))) == (1, 0)
         large = await reader.read(b"<p>" + b"word " * 900_000, "text/html", None)
         assert (large.text.count("word"), large.cut_characters) == (MAX_TEXT_CHARACTERS // 5, 1_499_999)
-        assert small.text.count("word") == 100
-        assert len(pids(reader._workshop)) == 1
         with pytest.raises(BoundaryError) as caught:
             await reader.read(b"%PDF-1.7\n" + b"\x00junk" * 100, "application/pdf", None)
         assert "PDF" in caught.value.message
         rows = ",".join(f'{{"n": {number}, "x": "{"y" * 60}"}}' for number in range(20_000))
         laid = await reader.laid_out(f"[{rows}]")
         assert laid.text.count("\n") == 20_001
+        assert (len(pids(reader._ordinary)), len(pids(reader._heavy))) == (1, 1)
     finally:
         await reader.aclose()
         await reader.aclose()
+
+
+FEEDS = {
+    "rss": "<rss><channel><item><description><![CDATA[<p>ok</p>{}]]></description></item></channel></rss>",
+    "json": '{{"version": "https://jsonfeed.org/version/1", "items": [{{"content_html": "<p>ok</p>{}"}}]}}',
+    "json without a bracket": '{{"version": "https://jsonfeed.org/version/1", "items": [{{"content_html":'
+    ' "\\u003cp>ok\\u003C/p>{}"}}]}}',
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
+async def test_no_html_of_a_feed_is_converted_in_this_process(monkeypatch, feed):
+    def refused(*_given, **_named):
+        raise AssertionError("converted in the process of the event loop")
+
+    monkeypatch.setattr("literesearcher.reading.feed_text.html_to_text", refused)
+    reader = PageReader()
+    try:
+        text = (await reader.laid_out(feed.format("x"))).text
+        assert "ok" in text
+        assert "<p>" not in text
+        hostile = "<blockquote>" * 300 + "x<br>" * 2_000
+        if "\\u003cp" in feed:
+            hostile = hostile.replace("<", "\\u003c")
+        text = (await reader.laid_out(feed.format(hostile))).text
+        assert text.count("x") > 1_999
+        assert len(text) < 11 * len(hostile) + 1_000_000
+    finally:
+        await reader.aclose()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_pages_of_one_tenant_that_take_long_leave_a_worker_to_another(make):
+    workshop = make(seconds=60)
+    await workshop.convert(b"first", form="plain", tenant_id="b")
+    hung = [asyncio.create_task(workshop.convert(b"hang", form="plain", tenant_id="a")) for _ in range(8)]
+    await until(lambda: workshop._turns.taken == 2)
+    async with asyncio.timeout(30):
+        assert (await workshop.convert(b"beside", form="plain", tenant_id="b")).text == "beside"
+    assert not any(task.done() for task in hung)
+    for task in hung:
+        task.cancel()
+    await asyncio.gather(*hung, return_exceptions=True)
+
+
+async def test_tenants_take_turns(make):
+    workshop = make(workers=1, seconds=60)
+    order = []
+
+    async def convert(name):
+        await workshop.convert(b"words", form="plain", tenant_id=name)
+        order.append(name)
+
+    held = asyncio.create_task(workshop.convert(b"hang", form="plain", tenant_id="a"))
+    await until(lambda: workshop._turns.taken == 1)
+    waiting = [asyncio.create_task(convert(name)) for name in ("a", "a", "a", "b", "c")]
+    await asyncio.sleep(0)
+    held.cancel()
+    await asyncio.gather(*waiting)
+    assert order.index("b") < 3
+    assert order.index("c") < 3
+
+
+async def test_waiting_pages_are_told_at_once_that_the_readers_closed(make):
+    workshop = make(workers=1, seconds=600)
+    hung = [asyncio.create_task(workshop.convert(b"hang", form="plain")) for _ in range(3)]
+    await until(lambda: pids(workshop))
+    async with asyncio.timeout(30):
+        await workshop.aclose()
+        results = await asyncio.gather(*hung, return_exceptions=True)
+    assert all(isinstance(result, BoundaryError) for result in results)
+
+
+PROXY = """
+import asyncio, os, sys
+from literesearcher.tools.pages.workshop import Workshop
+async def main():
+    workshop = Workshop(command=(sys.executable, "-c", {unruly!r}))
+    task = asyncio.create_task(workshop.convert(b"spin", form="plain"))
+    while not workshop._all:
+        await asyncio.sleep(0.01)
+    print(*[worker.pid for worker in workshop._all], flush=True)
+    await task
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_in_the_middle_of_a_page_ends_with_the_process_that_started_it():
+    proxy = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROXY.format(unruly=UNRULY), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        worker = int(await proxy.stdout.readline())
+        await until(lambda: cpu_seconds(worker) > 0.5)  # it is past its start
+        proxy.kill()
+        await proxy.wait()
+    await gone(worker)
+
+
+def cpu_seconds(pid: int) -> float:
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def test_a_worker_whose_starter_has_gone_does_not_begin():
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "literesearcher.reading.conversion_worker", "2000000000", "20", "1"),
+        stdin=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        assert await worker.wait() == 1
+
+
+async def test_the_system_ends_a_worker_that_nobody_ends(make):
+    """Its processor time is counted anew for each page."""
+    workshop = make(workers=1, seconds=600)
+    workshop._command = (*workshop._command[:-1], "2")
+    for _ in range(3):
+        assert (await workshop.convert(b"busy", form="plain")).text == "busy"
+    (worker,) = workshop._all
+    with pytest.raises(BoundaryError):
+        await workshop.convert(b"spin", form="plain")
+    assert worker.returncode == -signal.SIGXCPU

@@ -64,12 +64,12 @@ async def make(stub, wire, guard):
         told = {"api_key": key, "base_url": base or stub.url, "wire": wire}
         if name == "brave":
             return BraveSearch(**told, clock=ManualClock())
-        if name == "scrapedo":
-            return ScrapedoPages(**told, guard=guard, reader=reader)
+        if name in ("scrapedo", "jina"):
+            return {"scrapedo": ScrapedoPages, "jina": JinaPages}[name](**told, guard=guard, reader=reader)
         searches = {"serper": SerperSearch, "searxng": SearxngSearch, "tavily": TavilySearch}
         if name in searches:
             return searches[name](**told)
-        return {"jina": JinaPages, "firecrawl": FirecrawlPages}[name](**told, guard=guard)
+        return FirecrawlPages(**told, guard=guard)
 
     yield build
     await reader.aclose()
@@ -245,12 +245,8 @@ async def test_a_reader_in_our_network_is_given_only_names_that_resolve_here(stu
     dns.names["site.example.com"] = [["93.184.216.34"]]
     stub.gives(lambda: web.Response(text="words", content_type="text/plain"))
     reader = PageReader()
-    told = {"base_url": stub.url, "wire": wire, "guard": guard, "self_hosted": True}
-    own = (
-        JinaPages(api_key=None, **told)
-        if name == "jina"
-        else ScrapedoPages(api_key=SecretStr("k"), reader=reader, **told)
-    )
+    told = {"base_url": stub.url, "wire": wire, "guard": guard, "self_hosted": True, "reader": reader}
+    own = JinaPages(api_key=None, **told) if name == "jina" else ScrapedoPages(api_key=SecretStr("k"), **told)
     assert (await ask(own, target="http://site.example.com/")).text == "words"
     with pytest.raises(RefusedTarget):
         await ask(own, target="http://wiki.corp.example/")

@@ -135,7 +135,7 @@ class FetchChain:
                     challenged = provider.id
                 continue
             if improved and not page.whole:
-                page = await self._shaping.shaped(page)
+                page = await self._shaping.shaped(page, tenant_id=ask.tenant_id)
             self._metrics.page_kinds.labels(page.kind).inc()
             if worth(page) == GOOD:
                 return page, True

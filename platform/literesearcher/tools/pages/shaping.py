@@ -25,7 +25,7 @@ class PageShaping:
     def __init__(self, reader: PageReader) -> None:
         self._reader = reader
 
-    async def shaped(self, page: FetchedPage) -> FetchedPage:
+    async def shaped(self, page: FetchedPage, *, tenant_id: str = "") -> FetchedPage:
         """The page as it is to be read. What cannot be shaped stays as it came."""
         if is_mojibake(page.text):
             if len(page.text) <= _INLINE_CHARACTERS:
@@ -34,14 +34,14 @@ class PageShaping:
                 text = await asyncio.to_thread(repaired, page.text)
             page = replace(page, text=text, title=repaired(page.title) if page.title else page.title)
         if looks_like_data(page.text):
-            page = await self._laid_out(page)
+            page = await self._laid_out(page, tenant_id)
         if page.kind == "page":
             page = replace(page, kind=kind_of_page(page.text, page.title))
         return page
 
-    async def _laid_out(self, page: FetchedPage) -> FetchedPage:
+    async def _laid_out(self, page: FetchedPage, tenant_id: str) -> FetchedPage:
         try:
-            made = await self._reader.laid_out(page.text)
+            made = await self._reader.laid_out(page.text, tenant_id=tenant_id)
         except BoundaryError:
             return page
         return replace(page, text=made.text, cut_characters=page.cut_characters + made.cut_characters)

@@ -1,76 +1,69 @@
 """A fetched body to the text that extraction reads: HTML, PDF, plain text, Markdown, JSON, XML.
 
-Owns: which form a body has, and where it is converted so that no other call waits on it: a little text at once, a page
-of ordinary size in a thread (the converter lets the others run), a large one and every PDF in a worker process.
-Refuses to know: fetching, how forms are read (`reading.conversion`). Above: `providers.direct`, `providers.scrapedo`,
-`fetch_chain`. Below: `workshop`.
+Owns: which form a body has, and where it is converted: a little text without markup at once, everything else in worker
+processes, so that no other call waits on it and no page takes this process with it; PDFs and what is large in others
+than ordinary pages, which never wait behind them. Refuses to know: fetching, how forms are read
+(`reading.conversion`). Above: the providers, `shaping`. Below: `workshop`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 from literesearcher.errors import BoundaryError
 from literesearcher.reading.conversion import Converted, Form, converted
 from literesearcher.reading.pdf_text import is_pdf
-from literesearcher.tools.pages.workshop import Workshop
+from literesearcher.timing.clock import Clock
+from literesearcher.tools.pages.workshop import SECONDS, Workshop
 
 _INLINE_BYTES: dict[Form, int] = {"plain": 65_536, "data": 16_384}
-"""Text up to this size is read where it arrives; a thread hop would cost more."""
-_THREAD_BYTES = 1_000_000
-"""A body up to this size is converted in a thread. The parts of that which let no other thread run take milliseconds;
-ten times the size is ten times that."""
-_THREADS = 2
+"""Text up to this size is read where it arrives, for handing it over would cost more."""
+_ORDINARY_BYTES = 1_000_000
+_ORDINARY_MEMORY_BYTES = 1_000_000_000
+"""Of address space. The hungriest page of 1 MB that is known takes less than a tenth of it."""
+_MARKUP = (b"<", b"\\u003")
+"""What JSON without these holds is no HTML."""
+_READ_BY = 2 / 3
+"""After this share of its time a PDF gives the pages that were read."""
 _PLAIN = ("application/json", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _UNNAMED = ("", "application/octet-stream", "binary/octet-stream")
 
 
 class PageReader:
-    """Two conversions at a time in threads, two in processes; others wait."""
+    """One a process. Its workers start with the first page that needs one; tenants take turns."""
 
-    def __init__(self, *, seconds: float = 20.0, workshop: Workshop | None = None) -> None:
-        """`seconds`: after so many a PDF gives the pages that were read; twice as many end any conversion."""
+    def __init__(self, *, seconds: float = SECONDS, clock: Clock | None = None) -> None:
+        """`seconds`: of one conversion."""
         self._seconds = seconds
-        self._workshop = workshop
-        self._threads: ThreadPoolExecutor | None = None
-        self._turns = asyncio.Semaphore(_THREADS)
+        self._ordinary = Workshop(seconds=seconds, clock=clock, memory_bytes=_ORDINARY_MEMORY_BYTES)
+        self._heavy = Workshop(seconds=seconds, clock=clock)
 
-    async def read(self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None) -> Converted:
+    async def read(
+        self, body: bytes, content_type: str, charset: str | None, *, url: str | None = None, tenant_id: str = ""
+    ) -> Converted:
         """`BoundaryError` `page_unreadable` for a kind that holds no text, or a document that cannot be read."""
-        return await self._convert(body, kind_of(body, content_type), charset, url)
+        return await self._convert(body, kind_of(body, content_type), tenant_id, charset, url)
 
-    async def laid_out(self, text: str) -> Converted:
+    async def plain(self, body: bytes, charset: str | None, *, tenant_id: str = "") -> Converted:
+        """The body as it is, whatever it looks like."""
+        return await self._convert(body, "plain", tenant_id, charset)
+
+    async def laid_out(self, text: str, *, tenant_id: str = "") -> Converted:
         """JSON, XML and feeds on lines for a reader, other text as it is (`reading.data_text`)."""
-        return await self._convert(text.encode("utf-8", "replace"), "data", None, None)
+        return await self._convert(text.encode("utf-8", "replace"), "data", tenant_id)
 
-    async def _convert(self, body: bytes, form: Form, charset: str | None, url: str | None) -> Converted:
-        if len(body) <= _INLINE_BYTES.get(form, -1):
+    async def _convert(
+        self, body: bytes, form: Form, tenant_id: str, charset: str | None = None, url: str | None = None
+    ) -> Converted:
+        if len(body) <= _INLINE_BYTES.get(form, -1) and (form == "plain" or not any(map(body.__contains__, _MARKUP))):
             return converted(body, form, charset=charset)
-        if form == "pdf" or len(body) > _THREAD_BYTES:
-            if self._workshop is None:
-                self._workshop = Workshop(seconds=2 * self._seconds)
-            return await self._workshop.convert(body, form=form, charset=charset, url=url, seconds=self._seconds)
-        return await self._in_thread(lambda: converted(body, form, charset=charset, url=url))
-
-    async def _in_thread(self, work: Callable[[], Converted]) -> Converted:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="page-text")
-        async with self._turns:  # the time limit is of the work, not of the wait behind a thousand others
-            try:
-                async with asyncio.timeout(2 * self._seconds):
-                    return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            except TimeoutError:
-                raise BoundaryError("the page took too long to read", code="page_unreadable") from None
+        heavy = form == "pdf" or len(body) > _ORDINARY_BYTES
+        workshop = self._heavy if heavy else self._ordinary
+        options = {"form": form, "charset": charset, "url": url, "seconds": _READ_BY * self._seconds}
+        return await workshop.convert(body, tenant_id=tenant_id, **options)
 
     async def aclose(self) -> None:
-        """Let the threads go and end the processes. Safe to call twice."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-        if self._workshop is not None:
-            await self._workshop.aclose()
+        """End the processes. Safe to call twice."""
+        await self._ordinary.aclose()
+        await self._heavy.aclose()
 
 
 def kind_of(body: bytes, content_type: str) -> Form:

@@ -94,7 +94,7 @@ class DirectPages:
                         target = self._guard.target(str(_joined(target, location)), tenant_id=tenant_id)
                         continue
                     if response.status != 200:
-                        if response.status in _CHALLENGES and await self._is_challenge(response):
+                        if response.status in _CHALLENGES and await self._is_challenge(response, tenant_id):
                             raise BoundaryError("the site asks for proof of a human visitor", code="page_challenge")
                         raise SiteRefused(
                             f"the site answered {response.status}",
@@ -108,7 +108,7 @@ class DirectPages:
                         media = ""
                     headers = response.headers
                     body = await self._body(response, media)
-                page = await self._reader.read(body, media, charset, url=str(target))
+                page = await self._reader.read(body, media, charset, url=str(target), tenant_id=tenant_id)
                 found = fetched_page(self.id, page, url=str(target), private=private)
                 # What the page says of itself is nearer to it than what its server says of all its pages.
                 return found if found.language else replace(found, language=language(headers.get("Content-Language")))
@@ -119,7 +119,7 @@ class DirectPages:
             failure = BoundaryError(f"the site cannot be read ({type(error).__name__})", code="page_unreachable")
         raise failure
 
-    async def _is_challenge(self, response: aiohttp.ClientResponse) -> bool:
+    async def _is_challenge(self, response: aiohttp.ClientResponse, tenant_id: str) -> bool:
         """Does the error page hold a captcha or another check of its visitor?"""
         if "challenge" in response.headers.get("cf-mitigated", ""):
             return True
@@ -129,7 +129,9 @@ class DirectPages:
             if len(head) >= _CHALLENGE_BYTES:
                 break
         try:
-            page = await self._reader.read(head[:_CHALLENGE_BYTES], response.content_type, response.charset)
+            page = await self._reader.read(
+                head[:_CHALLENGE_BYTES], response.content_type, response.charset, tenant_id=tenant_id
+            )
         except BoundaryError:
             return False
         return page.kind == "captcha"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 from yarl import URL
 
-from literesearcher.reading.charset import decode
+from literesearcher.tools.pages.text import PageReader
 from literesearcher.tools.perimeter.guard import Guard
 from literesearcher.tools.providers.declared import day, final_url
 from literesearcher.tools.providers.port import BUSY, FetchedPage
@@ -29,12 +29,20 @@ class JinaPages:
     policy = BUSY
 
     def __init__(
-        self, *, api_key: SecretStr | None, base_url: str, wire: Wire, guard: Guard, self_hosted: bool = False
+        self,
+        *,
+        api_key: SecretStr | None,
+        base_url: str,
+        wire: Wire,
+        guard: Guard,
+        reader: PageReader,
+        self_hosted: bool = False,
     ) -> None:
         self._key = api_key
         self._base = base_url.rstrip("/")
         self._wire = wire
         self._guard = guard
+        self._reader = reader
         self._self_hosted = self_hosted
         self.cache_key = f"jina {base_url}"
 
@@ -49,14 +57,15 @@ class JinaPages:
             headers=headers,
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
         )
-        text = decode(answer.body, answer.charset)
-        heading = _heading(text)
+        page = await self._reader.plain(answer.body, answer.charset, tenant_id=tenant_id)
+        heading = _heading(page.text)
         return FetchedPage(
             self.id,
-            text,
+            page.text,
             heading.get("Title"),
             url=final_url(heading.get("URL Source")),
             published=day(heading.get("Published Time")),
+            cut_characters=page.cut_characters,
         )
 
 

@@ -60,7 +60,7 @@ class ScrapedoPages:
             timeout_seconds=min(TRY_SECONDS, timeout_seconds),
             judge=_judged,
         )
-        page = await self._reader.read(answer.body, answer.content_type, answer.charset, url=url)
+        page = await self._reader.read(answer.body, answer.content_type, answer.charset, url=url, tenant_id=tenant_id)
         return fetched_page(self.id, page, url=final_url(answer.headers.get("Scrape.do-Resolved-Url")))
 
 
