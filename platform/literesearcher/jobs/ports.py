@@ -7,10 +7,12 @@ Every method may raise `BoundaryError` with code `store_unreachable` (transient)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from literesearcher.errors import CallerError
+from literesearcher.jobs.line import EVEN, Line
 from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
 from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
 from literesearcher.research.events import Event, JobEnded
@@ -19,10 +21,13 @@ from literesearcher.research.events import Event, JobEnded
 class Jobs(Protocol):
     """Jobs as their tenant sees them. Another tenant's job is `NotFound`, like one that never was."""
 
-    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
+    async def create(
+        self, new: NewJob, *, budget: Budget = NO_LIMIT, refusal: CallerError | None = None
+    ) -> tuple[Job, bool]:
         """Commit the job and its first event; (job, True). A known idempotency key with the same digest gives
         (the first job, False), with another digest `Conflict(code="idempotency_key_reused")`. `BudgetSpent` where
-        the tenant has nothing of `budget` left on the day of its creation."""
+        the tenant has nothing of `budget` left on the day of its creation. `refusal` is raised instead of making a
+        job; a known idempotency key gives its job all the same."""
         ...
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
@@ -48,11 +53,18 @@ class Queue(Protocol):
     """Leases. Expiry is judged by the store's own clock."""
 
     async def claim(
-        self, worker: str, *, lease_seconds: float, limit: int = 1, job_id: str | None = None
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        limit: int = 1,
+        job_id: str | None = None,
+        weights: Mapping[str, float] = EVEN,
     ) -> list[Claim]:
-        """Take up to `limit` jobs that are queued or whose lease ran out: highest priority first, then the tenant
-        with the fewest leased jobs, then the oldest. `job_id` asks for that job only. Jobs that need a newer event
-        schema than SUPPORTED_SCHEMA are passed over. The fence and the attempt rise by one."""
+        """Take up to `limit` jobs that are queued or whose lease ran out: jobs that were begun before first, then the
+        highest priority, then the tenant with the fewest leased jobs by its weight (`weights`, else 1), then the
+        oldest. `job_id` asks for that job only. Jobs that need a newer event schema than SUPPORTED_SCHEMA are passed
+        over. The fence and the attempt rise by one."""
         ...
 
     async def renew(self, held: Sequence[tuple[str, int]], *, lease_seconds: float) -> Renewal:
@@ -66,6 +78,10 @@ class Queue(Protocol):
 
     async def backlog(self) -> Backlog:
         """Counts over all tenants."""
+        ...
+
+    async def line(self, tenant_id: str, *, priority: int, job: Job | None = None) -> Line:
+        """What stands before a queued job of that tenant and priority; before one that would come now: None."""
         ...
 
 

@@ -6,23 +6,24 @@ written once; two runners carry them out. Refuses to know: retries (the caller's
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal, TypeVar
 
-from literesearcher.errors import LiteResearcherError
-from literesearcher.jobs import keys, pages
+from literesearcher.errors import CallerError, LiteResearcherError
+from literesearcher.jobs import pages
 from literesearcher.jobs.ids import is_id, new_id
-from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
+from literesearcher.jobs.line import EVEN, Line
+from literesearcher.jobs.model import Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
 from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
-from literesearcher.jobs.sql import api_keys, failures, journal, ledger, queue, revisions
+from literesearcher.jobs.sql import failures, journal, ledger, lines, queue, revisions
 from literesearcher.jobs.sql import jobs as job_rows
-from literesearcher.jobs.sql.room import RoomWatch
 from literesearcher.jobs.sql.runner import Runner
 from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL
 from literesearcher.jobs.sql.url import StoreUrl, parse
+from literesearcher.jobs.sql_keys import SqlKeys
 from literesearcher.research.events import Event, JobEnded
 
 T = TypeVar("T")
@@ -95,15 +96,16 @@ async def status(url: str) -> StoreStatus:
         await runner.aclose()
 
 
-class SqlJobs:
+class SqlJobs(SqlKeys):
     """`jobs.ports.Jobs` over one database."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = RoomWatch(runner)
-
-    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
+    async def create(
+        self, new: NewJob, *, budget: Budget = NO_LIMIT, refusal: CallerError | None = None
+    ) -> tuple[Job, bool]:
         """Commit the job and its first event; (job, False) where its idempotency key made one before."""
-        return await self._runner.write(partial(job_rows.create, new=new, job_id=new_id("job"), budget=budget))
+        return await self._runner.write(
+            partial(job_rows.create, new=new, job_id=new_id("job"), budget=budget, refusal=refusal)
+        )
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         """The job, or NotFound."""
@@ -135,13 +137,21 @@ class SqlStore(SqlJobs):
     """`jobs.ports.Store` over one database. Made by `open_store`."""
 
     async def claim(
-        self, worker: str, *, lease_seconds: float, limit: int = 1, job_id: str | None = None
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        limit: int = 1,
+        job_id: str | None = None,
+        weights: Mapping[str, float] = EVEN,
     ) -> list[Claim]:
         """Take up to `limit` free jobs, or the one that is named."""
         if limit < 1 or (job_id is not None and not is_id(job_id, "job")):
             return []
         return await self._runner.write(
-            partial(queue.claim, worker=worker, lease_seconds=lease_seconds, limit=limit, job_id=job_id)
+            partial(
+                queue.claim, worker=worker, lease_seconds=lease_seconds, limit=limit, job_id=job_id, weights=weights
+            )
         )
 
     async def renew(self, held: Sequence[tuple[str, int]], *, lease_seconds: float) -> Renewal:
@@ -157,6 +167,10 @@ class SqlStore(SqlJobs):
     async def backlog(self) -> Backlog:
         """Counts over all tenants."""
         return await self._runner.read(queue.backlog)
+
+    async def line(self, tenant_id: str, *, priority: int, job: Job | None = None) -> Line:
+        """What stands before a job."""
+        return await self._runner.read(partial(lines.line, tenant_id=tenant_id, priority=priority, job=job))
 
     async def append(
         self,
@@ -207,31 +221,6 @@ class SqlStore(SqlJobs):
     async def drain(self, job_id: str, fence: int) -> list[Letter]:
         """Letters that this holder has not had yet, oldest first."""
         return await self._runner.write(partial(journal.drain, job_id=job_id, fence=fence))
-
-    async def create_key(self, tenant_id: str, name: str, *, token: str | None = None) -> tuple[ApiKey, str]:
-        """A new key and its token, or the key that this token has."""
-        token = keys.new_token() if token is None else token
-        credential = keys.required_credential(token)
-        return await self._runner.write(
-            partial(api_keys.create, credential=credential, tenant_id=tenant_id, name=name)
-        ), token
-
-    async def list_keys(self) -> list[ApiKey]:
-        """All keys, newest first."""
-        return await self._runner.read(api_keys.every)
-
-    async def revoke_key(self, key_id: str) -> ApiKey:
-        """Revoke, or NotFound."""
-        if not is_id(key_id, "key"):
-            raise api_keys.not_found(key_id)
-        return await self._runner.write(partial(api_keys.revoke, key_id=key_id))
-
-    async def authenticate(self, token: str) -> ApiKey | None:
-        """The live key of this token, else None."""
-        credential = keys.credential(token)
-        if credential is None:
-            return None
-        return await self._runner.read(partial(api_keys.find, credential=credential))
 
     async def check(self) -> None:
         """Can it be read and written?"""

@@ -1,6 +1,6 @@
 """A job as the in-memory store keeps it: a part of the twin of the job store.
 
-Owns: the row, its lease, journal and letters. Refuses to know: tenants, clocks.
+Owns: the row, its lease, journal and letters, the form of an event. Refuses to know: tenants, clocks.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import orjson
+
 from literesearcher.jobs import lifecycle
 from literesearcher.jobs.model import Envelope, Job, Letter
-from literesearcher.research.events import JobEnded
+from literesearcher.research import codec
+from literesearcher.research.events import Event, JobEnded
 
 
 @dataclass
@@ -37,3 +40,15 @@ class Record:
     def unread(self) -> list[Letter]:
         """Letters that the newest holder has not had."""
         return [letter for letter, taken_by in self.letters if taken_by < self.fence]
+
+
+def age(job: Job) -> tuple[float, str]:
+    """Sorts the oldest first."""
+    return (job.created_at.timestamp(), job.id)
+
+
+def envelope(job_id: str, seq: int, at: datetime, attempt: int, fence: int, event: Event) -> Envelope:
+    """An event as a database would give it back."""
+    payload = orjson.loads(codec.encode(event))
+    decoded = codec.decode(event.type, event.version, payload)
+    return Envelope(job_id, seq, event.type, event.version, at, attempt, fence, decoded, payload)

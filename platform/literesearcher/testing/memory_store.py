@@ -6,15 +6,14 @@ test can let one run out without waiting. Refuses to know: SQL. Loses everything
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import orjson
 
-from literesearcher.errors import Conflict, LeaseLost, NotFound, SequenceConflict
-from literesearcher.jobs import lifecycle, pages
-from literesearcher.jobs.ids import new_id
+from literesearcher.errors import LeaseLost, SequenceConflict
+from literesearcher.jobs.line import EVEN, Line
 from literesearcher.jobs.model import (
     ENDED,
     SUPPORTED_SCHEMA,
@@ -22,118 +21,28 @@ from literesearcher.jobs.model import (
     Claim,
     Envelope,
     Job,
-    JobPage,
     JobStatus,
     Letter,
-    NewJob,
     Renewal,
 )
 from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
-from literesearcher.research import codec
 from literesearcher.research.events import AttemptStarted, Event, JobEnded
-from literesearcher.testing.memory_keys import MemoryKeys
-from literesearcher.testing.memory_ledger import MemoryLedger
-from literesearcher.testing.memory_record import Record
-from literesearcher.timing.clock import Clock, SystemClock
-
-IDEMPOTENCY = timedelta(hours=24)
-
-
-@dataclass
-class _Used:
-    job_id: str
-    digest: str | None
-    at: datetime
-
-
-class MemoryJobs(MemoryKeys):
-    """`jobs.ports.Jobs` in memory."""
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(clock or SystemClock())
-        self._records: dict[str, Record] = {}
-        self._used: dict[tuple[str, str], _Used] = {}
-        self._ledger = MemoryLedger()
-
-    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> tuple[Job, bool]:
-        """The job and True, or the job that its idempotency key made before and False."""
-        self._check_open()
-        now = self._clock.now()
-        if new.idempotency_key is not None:
-            used = self._used.get((new.tenant_id, new.idempotency_key))
-            if used is not None and used.at > now - IDEMPOTENCY:
-                if used.digest != new.request_digest:
-                    raise Conflict("the key was used with another body", code="idempotency_key_reused")
-                return self._records[used.job_id].job, False
-        self._ledger.admit(new.tenant_id, budget=budget, at=new.created_at)
-        job = lifecycle.created_job(new, new_id("job"))
-        record = self._records[job.id] = Record(job)
-        record.journal = [_envelope(job.id, 1, new.created_at, 0, 0, new.created)]
-        if new.idempotency_key is not None:
-            self._used[new.tenant_id, new.idempotency_key] = _Used(job.id, new.request_digest, now)
-        return job, True
-
-    async def get(self, tenant_id: str, job_id: str) -> Job:
-        """The job, or NotFound."""
-        return self._own(tenant_id, job_id).job
-
-    async def delete(self, tenant_id: str, job_id: str) -> None:
-        """Its holder finds nothing to append to."""
-        self._own(tenant_id, job_id)
-        self._remove(job_id)
-
-    async def purge(self, *, ended_before: datetime) -> int:
-        """Remove what ended before."""
-        self._check_open()
-        ended = [
-            job_id
-            for job_id, record in self._records.items()
-            if record.job.ended_at is not None and record.job.ended_at < ended_before
-        ]
-        for job_id in ended:
-            self._remove(job_id)
-        stale = self._clock.now() - IDEMPOTENCY
-        self._used = {name: used for name, used in self._used.items() if used.at > stale}
-        return len(ended)
-
-    async def list(
-        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
-    ) -> JobPage:
-        """Newest first."""
-        self._check_open()
-        after = None if cursor is None else pages.decode_cursor(cursor)
-        limit = pages.checked_limit(limit)
-        found = sorted(
-            (
-                record.job
-                for record in self._records.values()
-                if record.job.tenant_id == tenant_id and status in (None, record.job.status)
-            ),
-            key=_age,
-            reverse=True,
-        )
-        if after is not None:
-            found = [job for job in found if _age(job) < after]
-        more = len(found) > limit
-        return JobPage(found[:limit], pages.encode_cursor(*_age(found[limit - 1])) if more else None)
-
-    def _own(self, tenant_id: str, job_id: str) -> Record:
-        self._check_open()
-        record = self._records.get(job_id)
-        if record is None or record.job.tenant_id != tenant_id:
-            raise NotFound(f"there is no job {job_id}", field="id")
-        return record
-
-    def _remove(self, job_id: str) -> None:
-        del self._records[job_id]
-        self._used = {name: used for name, used in self._used.items() if used.job_id != job_id}
+from literesearcher.testing.memory_jobs import MemoryJobs
+from literesearcher.testing.memory_line import memory_line
+from literesearcher.testing.memory_record import Record, age, envelope
 
 
 class MemoryStore(MemoryJobs):
     """`jobs.ports.Store` in memory."""
 
     async def claim(
-        self, worker: str, *, lease_seconds: float, limit: int = 1, job_id: str | None = None
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        limit: int = 1,
+        job_id: str | None = None,
+        weights: Mapping[str, float] = EVEN,
     ) -> list[Claim]:
         """Take free jobs, or the one that is named."""
         self._check_open()
@@ -146,7 +55,7 @@ class MemoryStore(MemoryJobs):
             ]
             if not free:
                 break
-            record = min(free, key=lambda one: (-one.job.priority, self._leased(one.job.tenant_id), *_age(one.job)))
+            record = min(free, key=lambda one: self._turn(one.job, weights))
             record.fence += 1
             record.lease_until = self._clock.now() + timedelta(seconds=lease_seconds)
             record.job = replace(record.job, attempt=record.job.attempt + 1)
@@ -181,8 +90,13 @@ class MemoryStore(MemoryJobs):
         waiting = [record for record in self._records.values() if self._free(record)]
         opened = [record for record in self._records.values() if record.job.status not in ENDED]
         oldest = min((record.job.created_at for record in waiting), default=None)
-        age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
-        return Backlog(len(waiting), len(opened) - len(waiting), max(0.0, age))
+        waited = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
+        return Backlog(len(waiting), len(opened) - len(waiting), max(0.0, waited))
+
+    async def line(self, tenant_id: str, *, priority: int, job: Job | None = None) -> Line:
+        """What stands before a job."""
+        self._check_open()
+        return memory_line(self._records.values(), tenant_id, priority, job, free=self._free, now=self._clock.now())
 
     async def check(self) -> None:
         """It is never full."""
@@ -208,7 +122,7 @@ class MemoryStore(MemoryJobs):
         record = self._records[job_id]
         if expected_seq != len(record.journal) + 1:
             raise SequenceConflict(f"the next event of {job_id} is number {len(record.journal) + 1}")
-        new = [_envelope(job_id, expected_seq + index, at, attempt, fence, event) for index, event in enumerate(events)]
+        new = [envelope(job_id, expected_seq + index, at, attempt, fence, event) for index, event in enumerate(events)]
         self._ledger.enter(record.job.tenant_id, events, budget=budget, at=at)
         record.journal.extend(new)
         record.job = replace(record.job, last_seq=len(record.journal))
@@ -276,16 +190,10 @@ class MemoryStore(MemoryJobs):
             return False
         return record.lease_until > self._clock.now()
 
+    def _turn(self, job: Job, weights: Mapping[str, float]) -> tuple[bool, int, float, float, str]:
+        load = (self._leased(job.tenant_id) + 1) / weights.get(job.tenant_id, 1.0)
+        return (job.started_at is None, -job.priority, load, *age(job))
+
     def _leased(self, tenant_id: str) -> int:
         opened = (record for record in self._records.values() if record.job.tenant_id == tenant_id)
         return sum(record.job.status not in ENDED and not self._free(record) for record in opened)
-
-
-def _age(job: Job) -> tuple[float, str]:
-    return (job.created_at.timestamp(), job.id)
-
-
-def _envelope(job_id: str, seq: int, at: datetime, attempt: int, fence: int, event: Event) -> Envelope:
-    payload = orjson.loads(codec.encode(event))
-    decoded = codec.decode(event.type, event.version, payload)
-    return Envelope(job_id, seq, event.type, event.version, at, attempt, fence, decoded, payload)

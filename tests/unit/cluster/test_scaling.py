@@ -224,7 +224,7 @@ def test_no_oscillation_at_constant_load(held, running, queued, live, start):
     for look in range(1_500):
         cluster.look(float(look), held=held, running=running, queued=queued, live=live)
     moves = [after - before for before, after in pairwise(cluster.targets) if after != before]
-    turns = sum(one * other < 0 for one, other in zip(moves, moves[1:], strict=False))
+    turns = sum(one * other < 0 for one, other in pairwise(moves))
     assert turns <= 1
     assert len(set(cluster.targets[-400:])) == 1
     pools = held / POOL

@@ -8,7 +8,7 @@ from __future__ import annotations
 import orjson
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
-from literesearcher.errors import Conflict, NotFound
+from literesearcher.errors import CallerError, Conflict, NotFound
 from literesearcher.jobs import lifecycle, pages
 from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
 from literesearcher.jobs.spending import Budget, day_of
@@ -39,12 +39,16 @@ def not_found(job_id: str) -> NotFound:
     return NotFound(f"there is no job {job_id}", field="id")
 
 
-def create(conn: Connection, new: NewJob, job_id: str, budget: Budget) -> tuple[Job, bool]:
-    """Write the job and its first event, unless its idempotency key is known or the tenant's budget is spent."""
+def create(
+    conn: Connection, new: NewJob, job_id: str, budget: Budget, refusal: CallerError | None = None
+) -> tuple[Job, bool]:
+    """Write the job and its first event, unless its idempotency key is known, it is refused or the budget is spent."""
     if new.idempotency_key is not None:
         known = _claim_key(conn, new, job_id)
         if known is not None:
             return get(conn, new.tenant_id, known), False
+    if refusal is not None:
+        raise refusal
     ledger.admit(conn, new.tenant_id, day_of(new.created_at), budget=budget, at=new.created_at)
     conn.execute(
         _INSERT_JOB,

@@ -55,7 +55,7 @@ jobs = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    # NULL: ended. 0: in the queue. Else the instant at which the lease runs out.
+    # NULL: ended. 0: in the queue. Below 0: begun and handed back. Else the instant at which the lease runs out.
     Column("lease_until", Double),
     Column("worker", Text),
 )

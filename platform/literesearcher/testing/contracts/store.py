@@ -15,6 +15,7 @@ from literesearcher.jobs.ports import Store
 from literesearcher.testing.contracts.store_jobs import JobsContract
 from literesearcher.testing.contracts.store_journal import InboxContract, JournalContract
 from literesearcher.testing.contracts.store_ledger import LedgerContract
+from literesearcher.testing.contracts.store_line import LineContract
 from literesearcher.testing.contracts.store_queue import QueueContract
 
 
@@ -96,5 +97,7 @@ class KeysContract:
                 await store.revoke_key(unknown)
 
 
-class StoreContract(JobsContract, QueueContract, JournalContract, LedgerContract, InboxContract, KeysContract):
+class StoreContract(
+    JobsContract, QueueContract, LineContract, JournalContract, LedgerContract, InboxContract, KeysContract
+):
     """All of it."""
