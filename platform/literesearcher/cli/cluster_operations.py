@@ -110,7 +110,10 @@ async def drain(settings: Settings, node: str | None, clock: Clock) -> int:
         if node is None and len(nodes) > 1:
             raise ConfigurationError("name the node: " + ", ".join(f"{one.ip} ({one.id})" for one in nodes))
         until = clock.now() + timedelta(seconds=settings.cluster.drain_seconds)
-        await _blocking(operator.leave, ENGINE, DEPLOYMENTS[ENGINE], chosen[0].id)
+        for application in await _blocking(operator.running):
+            here = {one.deployment for one in application.replicas if one.node == chosen[0].id}
+            if DEPLOYMENTS[ENGINE] in here:
+                await _blocking(operator.leave, application.name, DEPLOYMENTS[ENGINE], chosen[0].id)
         await _blocking(operator.drain, chosen[0].id, until)
         while True:
             left = [

@@ -45,7 +45,7 @@ async def _ran(command: str) -> int:
     """`literesearcher cluster COMMAND` with this process's environment; what it says is said here, on stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "literesearcher.cli.main", "cluster", command),
-        env=os.environ,
+        env=dict(os.environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
         # Ctrl-C is for this process; it tells the other.

@@ -32,7 +32,8 @@ def engine(args: Mapping[str, Any]) -> Any:
     """The application `engine`, as Serve's import path names it; so the others."""
     from literesearcher.cluster.applications import engine_application
 
-    return engine_application(partial(make_replica_engine, dict(args["settings"])))
+    given = dict(args["settings"])
+    return engine_application(partial(make_replica_engine, given), partial(replica_token, given))
 
 
 def tools(args: Mapping[str, Any]) -> Any:
@@ -55,6 +56,12 @@ def make_replica_engine(given: Given) -> Engine:
 
     settings = replica_settings(given)
     return make_engine(settings.engine, SystemClock(), settings.sglang)
+
+
+def replica_token(given: Given) -> str | None:
+    """CLUSTER__TOKEN, from the environment of the node."""
+    token = replica_settings(given).cluster.token
+    return token.get_secret_value() if token is not None else None
 
 
 @asynccontextmanager

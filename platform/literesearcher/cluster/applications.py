@@ -15,11 +15,11 @@ from ray.serve.handle import DeploymentHandle
 from literesearcher.cluster.configuration import DEPLOYMENTS, ENGINE, ORCHESTRATOR, TOOLS
 
 
-def engine_application(make: Any) -> Application:
-    """`make()` gives a replica's engine."""
+def engine_application(make: Any, token: Any = None) -> Application:
+    """`make()` gives a replica's engine, `token()` what its HTTP callers need; without it there is no HTTP face."""
     from literesearcher.cluster.engine_app import EngineReplica
 
-    return _bound(EngineReplica, ENGINE, make)
+    return _bound(EngineReplica, ENGINE, make, token)
 
 
 def tools_application(opening: Any) -> Application:
@@ -41,7 +41,7 @@ def handle_of(name: str) -> DeploymentHandle[Any]:
     return serve.get_deployment_handle(DEPLOYMENTS[name], name)
 
 
-def _bound(replica: type, name: str, factory: Any) -> Application:
+def _bound(replica: type, name: str, *factories: Any) -> Application:
     deployment: Any = serve.deployment(replica, name=DEPLOYMENTS[name])
-    application: Application = deployment.bind(factory)
+    application: Application = deployment.bind(*factories)
     return application

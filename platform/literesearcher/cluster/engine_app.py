@@ -13,6 +13,10 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from starlette.requests import Request
+from starlette.responses import Response
+
+from literesearcher.cluster.engine_http import EngineHttp
 from literesearcher.cluster.routing.hint import RouteHint
 from literesearcher.cluster.routing.stats import Reporter, metadata
 from literesearcher.engine.load import EngineLoad
@@ -55,8 +59,9 @@ class _Started(Protocol):
 class EngineReplica:
     """One replica. `make` gives the engine; it runs in the replica's own process."""
 
-    async def __init__(self, make: Callable[[], Engine]) -> None:  # type: ignore[misc]  # Serve awaits it.
-        """Ready when the engine is: a runtime that takes its time to load a model does so here."""
+    async def __init__(self, make: Callable[[], Engine], token: Callable[[], str | None] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it.
+        """Ready when the engine is: a runtime that takes its time to load a model does so here. `token` gives what
+        HTTP callers need; without it there is no HTTP face."""
         self._place = _own_place()
         self._engine = make()
         if isinstance(self._engine, _Started):
@@ -64,6 +69,11 @@ class EngineReplica:
         self._loaded = self._engine if isinstance(self._engine, _Loaded) else None
         self._reporter = Reporter()
         self._generated = False
+        self._http = EngineHttp(self._engine, token()) if token is not None else None
+
+    async def __call__(self, request: Request) -> Response:
+        """HTTP, for requests to the raw model."""
+        return await self._http.answer(request) if self._http is not None else Response(status_code=404)
 
     async def describe(self) -> EngineInfo | LiteResearcherError:
         """What the engine says of itself."""

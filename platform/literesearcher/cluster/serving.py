@@ -8,6 +8,7 @@ class behind Serve's own command line, which is why Ray is pinned.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ def connected(address: str) -> Iterator[ServeOperator]:
     import ray
     from ray.exceptions import AuthenticationError
 
-    # Ray says on its own what callers are told in a sentence.
+    # Ray says on its own what callers are told in a sentence; Serve turns itself up when it is imported.
+    importlib.import_module("ray.serve")
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
