@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -48,6 +48,7 @@ def test_a_report_comes_through_as_it_was_made():
     st.dictionaries(st.sampled_from(["load", "leaving", "sequence", "parameters", "x"]), anything, max_size=5),
     st.dictionaries(st.sampled_from(["kv_capacity", "kv_used", "running", "x"]), anything, max_size=4),
 )
+@settings(deadline=None)
 def test_nonsense_of_a_replica_is_silence(stats, load):
     for said in (stats, {**Reporter().report(LOAD), "load": load}, {**Reporter().report(LOAD), **stats}):
         heard = read(said)
