@@ -1,12 +1,12 @@
 """Events to and from JSON. A field that an old writer did not know takes its default; a field that this program does
 not know is let be (a newer writer of the same version may add some); an unknown type or version is `UnfoldableEvent`.
+A field that holds what no writer wrote there is a `ValueError` (`field_types`).
 
 Strings are valid Unicode (no lone surrogates): the borders that let text in see to that.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +14,12 @@ import orjson
 
 from literesearcher.errors import UnfoldableEvent
 from literesearcher.research import events as ev
+from literesearcher.research.field_types import FieldTypes
 from literesearcher.research.messages import Limits, Sampling, Usage
 from literesearcher.research.tool_options import SourcePolicy, ToolOptions
 
-_FIELDS = {cls: frozenset(f.name for f in dataclasses.fields(cls)) for cls in (*ev.EVENT_TYPES, ev.ToolItem, Sampling)}
+_NESTED_TYPES = (ev.ToolItem, ev.ToolTry, ev.JobUsage, ev.Citation, Sampling, Limits, Usage, SourcePolicy, ToolOptions)
+_FIELDS = {cls: FieldTypes.of(cls) for cls in (*ev.EVENT_TYPES, *_NESTED_TYPES)}
 _BY_KEY: dict[tuple[str, int], type[Any]] = {(cls.type, cls.version): cls for cls in ev.EVENT_TYPES}
 
 
@@ -34,26 +36,25 @@ def decode(type_: str, version: int, payload: dict[str, Any]) -> ev.Event:
         raise UnfoldableEvent(f"event {type_} version {version} was written by a newer version of the program")
     try:
         return _event(cls, payload)
-    except (TypeError, AttributeError, KeyError) as error:
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise ValueError(f"a damaged {type_} event: {error}") from error
 
 
 def _event(cls: type[Any], payload: dict[str, Any]) -> ev.Event:
-    values = {name: value for name, value in payload.items() if name in _FIELDS[cls]}
-    for name, build in _NESTED.get(cls, {}).items():
-        if values.get(name) is not None:
-            values[name] = build(values[name])
-    event: ev.Event = cls(**values)
+    nested = {
+        name: build(payload[name]) for name, build in _NESTED.get(cls, {}).items() if payload.get(name) is not None
+    }
+    event: ev.Event = _known(cls, payload | nested if nested else payload)
     return event
 
 
 def _known(cls: type[Any], value: dict[str, Any]) -> Any:
-    names = _FIELDS.get(cls) or frozenset(f.name for f in dataclasses.fields(cls))
-    return cls(**{name: item for name, item in value.items() if name in names})
+    return cls(**_FIELDS[cls].checked(value))
 
 
 def _sampling(value: dict[str, Any]) -> Sampling:
-    sampling: Sampling = _known(Sampling, value | {"stop": tuple(value["stop"])} if "stop" in value else value)
+    stop = value.get("stop")
+    sampling: Sampling = _known(Sampling, value | {"stop": tuple(stop)} if isinstance(stop, list) else value)
     return sampling
 
 
@@ -63,7 +64,7 @@ def _usage(value: dict[str, Any]) -> Usage:
 
 
 def _items(value: list[dict[str, Any]]) -> list[ev.ToolItem]:
-    return [_item(item) for item in value]
+    return [_item(item) for item in _list("items", value)]
 
 
 def _item(value: dict[str, Any]) -> ev.ToolItem:
@@ -71,9 +72,15 @@ def _item(value: dict[str, Any]) -> ev.ToolItem:
     if value.get("usage"):
         nested["usage"] = _usage(value["usage"])
     if value.get("tried"):
-        nested["tried"] = [_known(ev.ToolTry, tried) for tried in value["tried"]]
+        nested["tried"] = [_known(ev.ToolTry, tried) for tried in _list("tried", value["tried"])]
     item: ev.ToolItem = _known(ev.ToolItem, value | nested if nested else value)
     return item
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is no list")
+    return value
 
 
 def tool_options(value: dict[str, Any]) -> ToolOptions:
@@ -90,6 +97,6 @@ _NESTED: dict[type[Any], dict[str, Callable[[Any], Any]]] = {
     ev.ToolCompleted: {"items": _items},
     ev.JobEnded: {
         "usage": lambda value: _known(ev.JobUsage, value),
-        "citations": lambda value: [_known(ev.Citation, item) for item in value],
+        "citations": lambda value: [_known(ev.Citation, item) for item in _list("citations", value)],
     },
 }
