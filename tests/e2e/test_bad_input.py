@@ -48,7 +48,7 @@ async def test_a_value_is_refused_in_one_line(program, arguments, stdin, word: s
     ("name", "value", "word"),
     [
         ("LITERESEARCHER_ENGINE_BASE_URL", "http://x/v1", "LITERESEARCHER_ENGINE__BASE_URL"),
-        ("LITERESEARCHER_ENGINE__KIND", "sglang", "extractive or openai"),
+        ("LITERESEARCHER_ENGINE__KIND", "sglang", "SGLANG__MODEL_PATH"),
         ("LITERESEARCHER_ENGINE__BASE_URL", "gpu:30000", "LITERESEARCHER_ENGINE__BASE_URL"),
         ("LITERESEARCHER_GATEWAY__PORT", "many", "LITERESEARCHER_GATEWAY__PORT"),
         ("LITERESEARCHER_STORE__URL", "mysql://u:hunter2@h/d", "sqlite"),

@@ -93,7 +93,7 @@ async def test_ctrl_c_cancels_the_job_and_closes_the_call_to_the_model(program):
 
 
 async def test_after_kill_9_resume_goes_on_where_it_was(program):
-    program.settings["LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS"] = "2"
+    program.settings["LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS"] = "10"
     async with ModelServer([Say(SEARCH), Hang()]) as server:
         program.settings["LITERESEARCHER_ENGINE__BASE_URL"] = server.base_url
         running = await program.start("research", "--json", QUESTION)
