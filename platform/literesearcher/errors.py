@@ -5,7 +5,8 @@
     |  |- NotFound            no such thing for this tenant
     |  |- Conflict            the request contradicts what is stored
     |  |- Unauthorized        no key, a wrong key, or a browser's cross-site request
-    |  `- BudgetSpent         the tenant has spent what it may spend today
+    |  |- BudgetSpent         the tenant has spent what it may spend today
+    |  `- QueueFull           a job that would come now would wait longer than the operator lets jobs wait
     |- BoundaryError          a dependency failed (transient or not; may say when to try again)
     |  |- PromptTooLong       the model server refused the prompt as too long
     |  `- DamagedEvent        the store holds an event that no program wrote so
@@ -65,6 +66,16 @@ class BudgetSpent(CallerError):
     """The tenant has spent what it may spend on tools today. `retry_after`: seconds until the next day (UTC)."""
 
     default_code = "budget_spent"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFull(CallerError):
+    """A job that would come now would wait too long to start. `retry_after`: seconds until it may be asked again."""
+
+    default_code = "queue_full"
 
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)

@@ -62,6 +62,7 @@ class Platform(Foundation):
             worker_id=worker_id(),
             attempt_settings=attempt_settings(settings),
             budgets=settings.budgets,
+            weights=settings.admission.weights,
             repeats=settings.tools.repeats,
         )
 

@@ -105,6 +105,7 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]
             worker_id=worker_id(),
             attempt_settings={"tools": "ray serve", "endpoint": settings.engine.endpoint},
             budgets=settings.budgets,
+            weights=settings.admission.weights,
             repeats=settings.tools.repeats,
         )
 

@@ -33,6 +33,7 @@ SECTIONS = {
         "engine",
         "sglang.model_path",
         "tools.repeats",
+        "admission",
         "budgets",
         "research",
         "orchestrator",

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from literesearcher.engine.port import EngineInfo
-from literesearcher.errors import NotFound
+from literesearcher.errors import NotFound, QueueFull
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.problems import InvalidFields
 from literesearcher.gateway.stream import StreamPace
@@ -57,8 +57,25 @@ class Gateway:
         return await self.store.get(tenant_id, known_id(job_id))
 
     async def public_job(self, job: Job) -> dict[str, Any]:
-        """The job object with the engine that drove it last and what it asks of its tools."""
-        return await whole_job(self.store, job)
+        """The job object with the engine that drove it last, what it asks of its tools, and its place in the queue."""
+        line = None
+        if job.status == "queued":
+            line = await self.store.line(job.tenant_id, priority=job.priority, job=job)
+        return await whole_job(self.store, job, line=line, weights=self.settings.admission.weights)
+
+    async def refusal(self, tenant_id: str, priority: int) -> QueueFull | None:
+        """Why no job of that priority may come now; None where it may."""
+        admission = self.settings.admission
+        if admission.max_wait_seconds is None:
+            return None
+        line = await self.store.line(tenant_id, priority=priority)
+        seconds = line.refusal_seconds(admission.max_wait_seconds, admission.weights)
+        if seconds is None:
+            return None
+        return QueueFull(
+            f"{line.ahead(admission.weights)} jobs stand before a new one, which would wait longer than jobs may wait",
+            retry_after=seconds,
+        )
 
 
 def check_query(request: Request) -> None:

@@ -83,6 +83,13 @@ class ToolsObject(Document):
     fidelity: Fidelity = Field(description="By the server's settings when the job was created.")
 
 
+class QueueObject(Document):
+    """Where a waiting job stands. Estimates: higher priorities may still come."""
+
+    position: int = Field(description="1: the next to start.")
+    start_seconds: float | None = Field(description="Until it may start, by jobs of late; null: nothing tells.")
+
+
 class LinksObject(Document):
     """Where to go on."""
 
@@ -111,6 +118,7 @@ class JobObject(Document):
     last_seq: int = Field(description="Number of the newest journal event.")
     engine: EngineObject | None = Field(description="null before a worker took the job, and in lists.")
     tools: ToolsObject | None = Field(description="null in lists.")
+    queue: QueueObject | None = Field(description="null unless the job waits, and in lists.")
     metadata: dict[str, Any]
     links: LinksObject
 

@@ -53,6 +53,7 @@ JOB_QUEUED: dict[str, Any] = {
     "last_seq": 1,
     "engine": None,
     "tools": _TOOLS,
+    "queue": {"position": 3, "start_seconds": 95.0},
     "metadata": {"ticket": "4711"},
     "links": {"self": _PATH, "events": f"{_PATH}/events", "cancel": f"{_PATH}/cancel"},
 }
@@ -73,6 +74,7 @@ JOB_COMPLETED: dict[str, Any] = JOB_QUEUED | {
     "usage": _USAGE | {"turns": 3, "tool_calls": 2, "prompt_tokens": 2100, "completion_tokens": 160},
     "started_at": "2026-01-31T12:00:00.020000Z",
     "ended_at": "2026-01-31T12:00:01.500000Z",
+    "queue": None,
     "attempt": 1,
     "last_seq": 13,
     "engine": {"kind": "extractive", "model": "extractive", "language_model": False},

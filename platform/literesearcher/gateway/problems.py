@@ -43,6 +43,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "not_found": 404,
     "conflict": 409,
     "budget_spent": 429,
+    "queue_full": 429,
     "too_many_requests": 429,
     # The store.
     "store_unreachable": 503,
@@ -81,6 +82,7 @@ STATUS_BY_CLASS: dict[type[errors.LiteResearcherError], int] = {
     errors.Conflict: 409,
     errors.Unauthorized: 401,
     errors.BudgetSpent: 429,
+    errors.QueueFull: 429,
     errors.BoundaryError: 502,
     errors.PromptTooLong: 422,
     errors.DamagedEvent: 500,
@@ -100,6 +102,10 @@ RETRY_AFTER_SECONDS = 2
 
 _HIDDEN = (errors.ConfigurationError, errors.DurabilityError)
 """Errors whose message is for the operator, not for a caller."""
+
+
+_TIMED = (errors.BoundaryError, errors.BudgetSpent, errors.QueueFull)
+"""Errors that may say when to try again."""
 
 
 class InvalidFields(errors.CallerError):
@@ -156,7 +162,7 @@ def problem_of(error: errors.LiteResearcherError, *, path: str) -> Response:
         challenge = 'Bearer realm="literesearcher"'
         headers["WWW-Authenticate"] = challenge + (', error="invalid_token"' if error.code == "key_invalid" else "")
     if status in (429, 503):
-        wait = error.retry_after if isinstance(error, errors.BoundaryError | errors.BudgetSpent) else None
+        wait = error.retry_after if isinstance(error, _TIMED) else None
         headers["Retry-After"] = str(max(1, math.ceil(wait)) if wait is not None else RETRY_AFTER_SECONDS)
     if error.code == "no_language_model":
         # OpenAI's clients would try again by themselves, for nothing.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from literesearcher.jobs.line import Line
 from literesearcher.jobs.live import Delta
 from literesearcher.jobs.model import Envelope, Job
 from literesearcher.jobs.spending import Budget, Spend, day_of, next_day
@@ -27,10 +28,15 @@ def instant(value: datetime | None) -> str | None:
 
 
 def job_object(
-    job: Job, *, engine: Mapping[str, Any] | None = None, tools: Mapping[str, Any] | None = None
+    job: Job,
+    *,
+    engine: Mapping[str, Any] | None = None,
+    tools: Mapping[str, Any] | None = None,
+    queue: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The job as clients see it. `output` is None until there is one; `engine` (see `engine_object`) is None where
-    no worker has taken the job yet, and it and `tools` (see `tools_object`) are None where the caller did not look."""
+    no worker has taken the job yet, and it, `tools` (see `tools_object`) and `queue` (see `queue_object`) are None
+    where the caller did not look."""
     output = None
     if job.output_text is not None:
         citations = [
@@ -59,6 +65,7 @@ def job_object(
         "last_seq": job.last_seq,
         "engine": None if engine is None else dict(engine),
         "tools": None if tools is None else dict(tools),
+        "queue": None if queue is None else dict(queue),
         "metadata": job.metadata,
         "links": {"self": path, "events": f"{path}/events", "cancel": f"{path}/cancel"},
     }
@@ -76,6 +83,12 @@ def tools_object(event: JobCreated) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else value for name, value in options["sources"].items()
     }
     return options
+
+
+def queue_object(line: Line, weights: Mapping[str, float]) -> dict[str, Any]:
+    """Where a job that waits stands. Both are estimates; `start_seconds` is None where nothing tells."""
+    seconds = line.start_seconds(weights)
+    return {"position": line.ahead(weights) + 1, "start_seconds": None if seconds is None else round(seconds, 1)}
 
 
 def usage_object(tenant_id: str, spent: Spend, budget: Budget, at: datetime) -> dict[str, Any]:

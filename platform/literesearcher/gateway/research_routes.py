@@ -43,7 +43,11 @@ def router(gateway: Gateway) -> APIRouter:
             now=gateway.clock.now(),
             fidelity=gateway.settings.tools.fidelity,
         )
-        job, created = await gateway.store.create(new, budget=budget_of(gateway.settings.budgets, tenant))
+        job, created = await gateway.store.create(
+            new,
+            budget=budget_of(gateway.settings.budgets, tenant),
+            refusal=await gateway.refusal(tenant, new.priority),
+        )
         if created:
             await gateway.live.ring(QUEUE)
         headers = {"Location": f"/v1/research/{job.id}"}

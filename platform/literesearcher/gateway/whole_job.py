@@ -6,20 +6,25 @@ same. Below: the store's `Journal`, `public`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from literesearcher.errors import DamagedEvent
-from literesearcher.gateway.public import engine_object, job_object, tools_object
+from literesearcher.gateway.public import engine_object, job_object, queue_object, tools_object
+from literesearcher.jobs.line import EVEN, Line
 from literesearcher.jobs.model import Job
 from literesearcher.jobs.ports import Journal
 from literesearcher.research.events import AttemptStarted, Event, JobCreated
 
 
-async def whole_job(journal: Journal, job: Job) -> dict[str, Any]:
-    """The job object with `engine` and `tools`."""
+async def whole_job(
+    journal: Journal, job: Job, *, line: Line | None = None, weights: Mapping[str, float] = EVEN
+) -> dict[str, Any]:
+    """The job object with `engine`, `tools` and, of a waiting job's `line`, `queue`."""
     created = await _newest(journal, job, JobCreated)
     tools = tools_object(created) if isinstance(created, JobCreated) else None
-    return job_object(job, engine=await engine_of(journal, job), tools=tools)
+    queue = None if line is None else queue_object(line, weights)
+    return job_object(job, engine=await engine_of(journal, job), tools=tools, queue=queue)
 
 
 async def engine_of(journal: Journal, job: Job) -> dict[str, Any] | None:

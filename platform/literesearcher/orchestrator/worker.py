@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, UnfoldableEvent
+from literesearcher.jobs.line import EVEN
 from literesearcher.jobs.live import QUEUE, Bell, Live
 from literesearcher.jobs.model import ENDED, Claim, Job
 from literesearcher.jobs.ports import Store
@@ -36,6 +37,7 @@ class Orchestrator:
     """Drives jobs of one store with one engine and one tool proxy.
 
     `attempt_settings` is recorded in each attempt's first event: what bears on its results, without secrets.
+    `weights`: shares of tenants in what runs at once.
     `repeats`: whether a call that a job made before is fetched again, or answered from its journal.
     """
 
@@ -54,12 +56,14 @@ class Orchestrator:
         faults: Faults | None = None,
         attempt_settings: Mapping[str, Any] | None = None,
         budgets: BudgetsSection | None = None,
+        weights: Mapping[str, float] = EVEN,
         repeats: Literal["fetch", "journal"] = "fetch",
     ) -> None:
         self._store = store
         self._live = live
         self._section = orchestrator
         self._research = research
+        self._weights = weights
         self._clock = clock
         self._worker_id = worker_id
         self._held = Heartbeat(store=store, live=live, clock=clock, lease_seconds=orchestrator.lease_seconds)
@@ -159,7 +163,9 @@ class Orchestrator:
             return
         until = self._clock.monotonic() + self._section.lease_seconds
         try:
-            claims = await self._store.claim(self._worker_id, lease_seconds=self._section.lease_seconds, limit=free)
+            claims = await self._store.claim(
+                self._worker_id, lease_seconds=self._section.lease_seconds, limit=free, weights=self._weights
+            )
         except BoundaryError as error:
             LOG.warning("no jobs could be claimed: %s", error.message)
             return

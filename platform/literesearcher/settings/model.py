@@ -21,6 +21,7 @@ from literesearcher.settings.provider_sections import (
     TavilySection,
 )
 from literesearcher.settings.sections import (
+    AdmissionSection,
     BudgetsSection,
     CorpusSection,
     EngineSection,
@@ -57,6 +58,7 @@ class Settings(Section):
     firecrawl: FirecrawlSection = FirecrawlSection()
     corpus: CorpusSection = CorpusSection()
     budgets: BudgetsSection = BudgetsSection()
+    admission: AdmissionSection = AdmissionSection()
     metrics: MetricsSection = MetricsSection()
     research: ResearchSection = ResearchSection()
     gateway: GatewaySection = GatewaySection()

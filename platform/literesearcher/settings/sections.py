@@ -6,7 +6,7 @@ Owns: names, types, ranges and defaults. Refuses to know: what the rooms do with
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -156,6 +156,17 @@ class MetricsSection(Section):
     host: str = Field("127.0.0.1", description="Address of the metrics port.")
     port: int | None = Field(
         None, ge=0, le=65535, description="0 takes any free one; default: 9101 for `tools serve`, none elsewhere."
+    )
+
+
+class AdmissionSection(Section):
+    """Which jobs start, and when."""
+
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict, description='Shares of tenants in what runs at once, else 1, such as {"lab": 4}.'
+    )
+    max_wait_seconds: float | None = Field(
+        None, ge=0, description="A job that would wait longer to start is refused with 429; default: none is."
     )
 
 

@@ -22,7 +22,7 @@ from literesearcher.jobs.ports import Store
 from literesearcher.research import events as ev
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
-from literesearcher.settings.sections import BudgetsSection, EngineSection, GatewaySection
+from literesearcher.settings.sections import AdmissionSection, BudgetsSection, EngineSection, GatewaySection
 from literesearcher.timing.clock import SystemClock
 
 QUESTION = "Which function merges sorted inputs?"
@@ -104,10 +104,16 @@ async def running(
     engine_info: Any = extractive,
     *,
     budgets: BudgetsSection | None = None,
+    admission: AdmissionSection | None = None,
     engine: EngineSection | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway on a real socket of loopback, closed at the end. `engine`: the model server behind it, if any."""
-    settings = Settings(gateway=gateway, budgets=budgets or BudgetsSection(), engine=engine or EngineSection())
+    settings = Settings(
+        gateway=gateway,
+        budgets=budgets or BudgetsSection(),
+        admission=admission or AdmissionSection(),
+        engine=engine or EngineSection(),
+    )
     upstream = Upstream(settings.engine, clock=SystemClock())
     app = create_app(
         store=store,

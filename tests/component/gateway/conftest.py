@@ -31,6 +31,7 @@ async def start() -> AsyncIterator[Start]:
         engine_info: Any = extractive,
         budgets: Any = None,
         engine: Any = None,
+        admission: Any = None,
         **gateway: Any,
     ) -> Served:
         context = running(
@@ -40,6 +41,7 @@ async def start() -> AsyncIterator[Start]:
             pace,
             engine_info,
             budgets=budgets,
+            admission=admission,
             engine=engine,
         )
         served = await context.__aenter__()
