@@ -231,6 +231,15 @@ class TestGenerating:
         assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
         assert again.text == first.text
 
+    async def test_a_page_that_is_read_between_two_turns_leaves_their_cache_alone(self, bench: Bench) -> None:
+        engine = bench.engine()
+        first = await told(engine, ask())
+        page = await told(engine, ask(more=(Message("user", "a page"),), purpose="extract", program="page_1"))
+        again = await told(engine, ask())
+        assert (first.usage.cached_tokens, page.usage.cached_tokens) == (0, 0)
+        assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
+        assert again.text == first.text
+
     async def test_calls_at_once_keep_apart(self, bench: Bench) -> None:
         engine = bench.engine()
         programs = [(Message("user", f"question {number}"),) for number in range(6)]
@@ -452,7 +461,8 @@ class TestSampling:
         got = await told(engine, request)
         runtime = engine._runtime
         assert runtime is not None
-        made = runtime._held[-29:]
+        assert runtime._last is not None
+        made = runtime._last.held[-29:]
         assert len(set(made)) == len(made), "no token comes twice"
         assert got.finish_reason == "length"
 

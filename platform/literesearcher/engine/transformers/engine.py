@@ -8,6 +8,7 @@ Below: `runtime` (the model), `engine.token_history` (prompts as token ids), `en
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
@@ -100,10 +101,11 @@ class TransformersEngine:
         prompt = functools.partial(self._history.prompt, request.messages, program=program)
         ids = await asyncio.to_thread(prompt)
         self._check(ids, request.max_tokens)
+        work = Work(ids, request.sampling, request.max_tokens, kept=bool(program))
         if on_delta is None:
-            return await self._run(Work(ids, request.sampling, request.max_tokens)), len(ids)
+            return await self._run(work), len(ids)
         delivery = Delivery(on_delta, request.sampling.stop)
-        work = Work(ids, request.sampling, request.max_tokens, delivery.put)
+        work = dataclasses.replace(work, put=delivery.put)
         found: list[Written] = []
 
         async def told() -> dict[str, Any]:

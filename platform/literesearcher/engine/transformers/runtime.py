@@ -24,11 +24,13 @@ _PREFILL = 1_024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """One generation. `put` gets all text so far after each token; `cancelled` ends it."""
+    """One generation. `kept`: it is a turn of a conversation that goes on; `put` gets all text so far after each token;
+    `cancelled` ends it."""
 
     ids: list[int]
     sampling: Sampling
     max_tokens: int
+    kept: bool = True
     put: Callable[[str], None] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -43,6 +45,14 @@ class Written:
     ids: list[int]
     logprobs: list[float]
     cached_tokens: int
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """A KV cache, and the tokens that it holds."""
+
+    cache: Any
+    held: list[int] = field(default_factory=list)
 
 
 class Cancelled(Exception):
@@ -65,8 +75,8 @@ class Runtime:
         self._tokenizer = tokenizer
         own = self._model.generation_config.eos_token_id
         self._ends = {*ends, *(own if isinstance(own, list) else [own] if own is not None else [])}
-        self._cache: Any = None
-        self._held: list[int] = []
+        self._last: _Conversation | None = None
+        """The last conversation that goes on. A page that is read between two of its turns leaves it alone."""
 
     def write(self, work: Work) -> Written:
         """Generate. `Cancelled` between two tokens; RuntimeError, of which running out of memory is one."""
@@ -75,12 +85,13 @@ class Runtime:
                 return self._write(work)
             except RuntimeError:
                 # What the cache holds after half a step is unknown.
-                self._forget()
+                self._last = None
                 raise
 
     def _write(self, work: Work) -> Written:
-        cached = self._recall(work.ids)
-        scores = self._read(work.ids[cached:], work)
+        conversation = self._conversation(work)
+        cached = len(conversation.held)
+        scores = self._read(work.ids[cached:], conversation, work)
         ids = self._torch.tensor([work.ids], device=self.device)
         sampler = Sampler(work.sampling, prompt_tokens=len(work.ids), device=self.device)
         writing = Writing(self._tokenizer, work.sampling.stop)
@@ -102,42 +113,45 @@ class Runtime:
                 work.put(writing.text)
             if len(generated) < work.max_tokens:
                 ids = self._torch.cat([ids, ids.new_tensor([[token]])], dim=1)
-                scores = self._read([token], work)
+                scores = self._read([token], conversation, work)
         writing.end()
         if writing.matched is not None:
             reason = "stop"
         return Written(writing.text, reason, writing.matched, generated, logprobs, cached)
 
-    def _recall(self, ids: list[int]) -> int:
-        """How many tokens of the prompt the cache holds; what it holds beyond them is dropped."""
-        pairs = zip(self._held, ids, strict=False)
-        common = next((at for at, (held, wanted) in enumerate(pairs) if held != wanted), min(len(self._held), len(ids)))
+    def _conversation(self, work: Work) -> _Conversation:
+        """What is known of the prompt's beginning, and nothing else."""
+        if not work.kept:
+            return self._new()
+        last, ids = self._last, work.ids
+        if last is None:
+            self._last = self._new()
+            return self._last
+        pairs = zip(last.held, ids, strict=False)
+        common = next((at for at, (held, asked) in enumerate(pairs) if held != asked), min(len(last.held), len(ids)))
         # The last token is read again: its scores are what the first choice is made by.
         common = min(common, len(ids) - 1)
-        if self._cache is None or not common or any(self._cache.is_sliding):
-            self._forget()
-            return 0
-        if common < len(self._held):
-            self._cache.crop(common - len(self._held))
-            del self._held[common:]
-        return common
+        if not common or any(last.cache.is_sliding):
+            last = self._last = self._new()
+        elif common < len(last.held):
+            last.cache.crop(common - len(last.held))
+            del last.held[common:]
+        return last
 
-    def _read(self, ids: list[int], work: Work) -> Any:
+    def _new(self) -> _Conversation:
+        return _Conversation(self._has.DynamicCache(config=self._model.config))
+
+    def _read(self, ids: list[int], conversation: _Conversation, work: Work) -> Any:
         """Take tokens into the cache; the scores (1, vocabulary) of what comes after them."""
-        if self._cache is None:
-            self._cache = self._has.DynamicCache(config=self._model.config)
         for at in range(0, len(ids), _PREFILL):
             if work.cancelled.is_set():
                 raise Cancelled
             part = ids[at : at + _PREFILL]
             answer = self._model(
                 input_ids=self._torch.tensor([part], device=self.device),
-                past_key_values=self._cache,
+                past_key_values=conversation.cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
-            self._held += part
+            conversation.held += part
         return answer.logits[:, -1].float()
-
-    def _forget(self) -> None:
-        self._cache, self._held = None, []
