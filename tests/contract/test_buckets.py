@@ -60,8 +60,10 @@ class BucketContract:
         granted = await bucket.take({"a": 1})
         assert (granted.tokens, granted.paused) == ({}, True)
         assert 0 < granted.wait_seconds <= 1.5
-        await passes(granted.wait_seconds + 0.01)
-        assert (await bucket.take({"a": 9})).tokens == {"a": 1}
+        while granted.paused:  # where it is shared, the server began it a moment after the process
+            await passes(granted.wait_seconds + 0.01)
+            granted = await bucket.take({"a": 9})
+        assert granted.tokens == {"a": 1}
 
     async def test_never_more_than_burst_and_rate(self, make: Make, passes: Pass):
         bucket = make(200.0, 7)
