@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.timing.clock import SystemClock
 from literesearcher.tools.pages.extraction import Completion, EngineExtractor
-from literesearcher.tools.pages.extraction_json import read_extraction
+from literesearcher.tools.pages.extraction_json import extraction_of, read_extraction
 from literesearcher.tools.pages.passage_extraction import PassageExtractor
 
 GOOD = {"rational": "r", "evidence": "e\n```json\n{}\n``` </think> {x}", "summary": "s "}
@@ -180,3 +181,22 @@ async def test_passages_without_a_model():
         assert "heapq.merge" in found.fields["evidence"]
         assert "heapq.merge" in found.fields["summary"]
         assert found.usage is None
+
+
+@pytest.mark.parametrize("text", ['{"evidence":"' + '\\"' * 90_000, '{"evidence": "' + "word " * 10_000])
+async def test_repair_of_a_long_output_leaves_the_loop_alone(text):
+    turns = 0
+
+    async def turn():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    turning = asyncio.create_task(turn())
+    await asyncio.sleep(0.001)
+    before = turns
+    found = await extraction_of(text)
+    turning.cancel()
+    assert turns > before + 1
+    assert found == read_extraction(text)

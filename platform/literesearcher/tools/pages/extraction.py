@@ -23,7 +23,7 @@ from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Message, Profile, Sampling, Usage
 from literesearcher.timing.clock import Clock
 from literesearcher.timing.retry import RetryPolicy, retrying
-from literesearcher.tools.pages.extraction_json import read_extraction
+from literesearcher.tools.pages.extraction_json import extraction_of
 
 SAMPLING = Sampling(temperature=0.7, presence_penalty=0.0, stop=())
 """Temperature as published; the penalty against repetition would keep a model from quoting its page."""
@@ -143,7 +143,7 @@ class EngineExtractor:
                 break
             tried += 1
             spent = _sum(spent, completion.usage)
-            fields = read_extraction(completion.text)
+            fields = await extraction_of(completion.text)
             if fields is not None:
                 return Extraction(fields, spent)
         return Extraction(None, spent)

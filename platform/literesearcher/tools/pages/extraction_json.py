@@ -6,6 +6,7 @@ What parses as it stands is taken as it stands, so that evidence holding fences 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -23,7 +24,16 @@ _OPENINGS = 50
 _DECODER = json.JSONDecoder(strict=False)
 _REPAIR_CHARACTERS = 200_000
 _REPAIR_BRACKETS = 2_000
-"""Beyond these repair takes seconds of the event loop, for output that is no extraction."""
+"""Beyond these repair takes seconds, for output that is no extraction."""
+_INLINE_CHARACTERS = 20_000
+"""Repair of longer output takes tenths of a second: in a thread, so that no other call waits on it."""
+
+
+async def extraction_of(text: str) -> dict[str, str] | None:
+    """As `read_extraction`, without holding up the event loop."""
+    if len(text) <= _INLINE_CHARACTERS:
+        return read_extraction(text)
+    return await asyncio.to_thread(read_extraction, text)
 
 
 def read_extraction(text: str) -> dict[str, str] | None:
