@@ -47,19 +47,25 @@ async def up(settings: Settings, clock: Clock) -> int:
     require_ray()
     configuration = serve_configuration(settings)
     prepare_data_dir(settings)
-    if settings.cluster.address is None and local_ray.find(note_of(settings)) is None:
-        ray = await local_ray.start(
-            note_of(settings),
+    note, started = note_of(settings), None
+    if settings.cluster.address is None and local_ray.find(note) is None:
+        started = await local_ray.start(
+            note,
             _replica_environment(settings),
             cpus=max(CPUS, os.cpu_count() or 1),
             gpus=settings.cluster.gpus_per_node,
             clock=clock,
         )
-        click.echo(f"Ray on this machine, at {ray.address}")
-    async with _operator(settings) as operator:
-        await _blocking(_refuse_impossible, settings, operator)
-        await _blocking(operator.apply, configuration)
-        return await _until_healthy(operator, [one["name"] for one in configuration["applications"]], clock)
+        click.echo(f"Ray on this machine, at {started.address}")
+    try:
+        async with _operator(settings) as operator:
+            await _blocking(_refuse_impossible, settings, operator)
+            await _blocking(operator.apply, configuration)
+            return await _until_healthy(operator, [one["name"] for one in configuration["applications"]], clock)
+    except ConfigurationError:
+        if started is not None:
+            await asyncio.to_thread(local_ray.end, note, started)
+        raise
 
 
 async def status(settings: Settings) -> int:
