@@ -20,6 +20,7 @@ from literesearcher.research import events as ev
 from literesearcher.research import machine
 from literesearcher.research.commands import CallTool, Command, End, Generate, Respond
 from literesearcher.research.state import State
+from literesearcher.research.tool_accounts import micro_usd, sum_usd
 
 Rejoin = Callable[[ev.ToolCompleted, ev.JobCreated], str | None]
 """The text of a tool call made again of its recorded items; None where they do not say."""
@@ -143,6 +144,7 @@ class _Run:
                 pass
         if isinstance(event, ev.ToolCompleted):
             self.texts[row.seq] = event.text
+            self._cost(row, event)
 
     def _no_open_intent(self, event: ev.Event) -> None:
         pending = self.state.pending_intent
@@ -176,6 +178,14 @@ class _Run:
         again = self.rejoin(event, self.state.created)
         if again is not None and again != event.text:
             self._differs(row, event, "the text does not follow from the call's parts", event.text, again)
+
+    def _cost(self, row: Row, event: ev.ToolCompleted) -> None:
+        parts = sum(item.cost_usd for item in event.items)
+        # Beside its items a call may have cost its reserve, once for each answer that was lost on its way.
+        over, reserve = micro_usd(event.cost_usd) - micro_usd(parts), micro_usd(event.reserved_usd)
+        if over and not (over > 0 and reserve and over % reserve == 0) and "cost_usd" in row.payload:
+            what = "the cost is not the sum of the call's parts"
+            self._differs(row, event, what, f"cost_usd: {event.cost_usd}", f"cost_usd: {sum_usd(parts)}")
 
     def _compare(self, row: Row, event: ev.Event, wanted: dict[str, Any], what: str) -> None:
         # As JSON, as the journal compares: a NaN that a model wrote is null there.

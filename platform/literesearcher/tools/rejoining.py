@@ -8,11 +8,17 @@ from __future__ import annotations
 from literesearcher.research.events import JobCreated, ToolCompleted
 from literesearcher.tools import formatting
 
+_REFUSAL = "Error: "
+"""How every sentence begins that stands in place of a result (`arguments`, `proxy`)."""
+
 
 def rejoined(event: ToolCompleted, created: JobCreated) -> str | None:
-    """The text of the whole call, None where no item was recorded (wrong arguments were answered with a sentence)."""
+    """The text of the whole call. None where the items do not say: there are none, because the call was refused with a
+    sentence, or their writer kept no texts of its own for them."""
     texts = [item.text for item in event.items]
-    if not texts or not any(texts):
+    if not texts:
+        return None if event.text.startswith(_REFUSAL) else ""
+    if not any(texts):
         return None
     if event.name == "visit":
         return formatting.join_pages(texts)

@@ -115,7 +115,8 @@ def compressed() -> MachineRun:
 def at_the_context_limit() -> MachineRun:
     run = MachineRun.begin(context_length=4_000)
     run.turn(call("search"))
-    run.tool("x " * 8_000, tokens=8_000)
+    item = replace(search_item("a"), text="x " * 8_000)
+    run.tool(item.text, items=[item], tokens=8_000)
     run.turn(answer("so far"))
     run.end()
     return run
@@ -489,3 +490,43 @@ def test_a_journal_of_the_first_schema_replays_clean() -> None:
     found = replay(rows, rejoined)
     assert found.divergences == []
     assert (found.turns, found.tool_calls, found.ended) == (4, 2, True)
+
+
+def test_a_text_that_no_item_gave_is_found_unless_it_is_a_refusal() -> None:
+    for text, clean in (("Ada was born in 1815.", False), ("", True), ("Error: search needs 'query'.", True)):
+        run = MachineRun.begin()
+        run.turn(call("search", query=[]))
+        run.tool(text, tokens=3)
+        found = replay(journal(run), rejoined)
+        assert (found.divergences == []) is clean
+        assert clean or first(found) == (len(run.rows), "tool.completed")
+
+
+@pytest.mark.parametrize(
+    ("cost", "reserved", "clean"),
+    [(0.003, 0.0, True), (0.003, 0.004, True), (0.011, 0.004, True), (0.007, 0.004, True), (0.004, 0.004, False),
+     (0.0, 0.004, False), (-0.001, 0.004, False), (0.004, 0.0, False), (5.0, 0.003, False)],
+)  # fmt: skip
+def test_a_cost_is_that_of_the_items_and_of_answers_that_were_lost(cost: float, reserved: float, clean: bool) -> None:
+    run = MachineRun()
+    run.append(created())
+    run.append(ev.AttemptStarted("w", "openai", "m", 100_000, prices={"search": reserved / 2}))
+    run.turn(call("search", query=["a", "b"]))
+    items = [replace(search_item(name), cost_usd=usd) for name, usd in (("a", 0.001), ("b", 0.002))]
+    text = "\n=======\n".join(item.text for item in items)
+    arguments = {"query": ["a", "b"]}
+    run.append(ev.ToolStarted(1, "search", arguments, reserved))
+    run.append(ev.ToolCompleted(1, "search", arguments, text, items, cost_usd=cost, reserved_usd=reserved))
+    if cost < 0:
+        with pytest.raises(ValueError, match="cost_usd"):
+            journal(run)
+        return
+    found = replay(journal(run), rejoined)
+    assert (found.divergences == []) is clean
+    assert clean or "sum" in found.divergences[0].what
+
+
+def test_an_answer_of_the_machine_costs_nothing() -> None:
+    rows = journal(answered())
+    index = next(at for at, row in enumerate(rows) if isinstance(row.event, ev.ToolCompleted) and not row.event.called)
+    assert first(replay(changed(rows, index, cost_usd=0.5), rejoined)) == (index + 1, "tool.completed")
