@@ -197,6 +197,14 @@ def test_a_job_goes_home_stays_and_spills_for_a_reason():
     assert route(long, everywhere, DEFAULTS).label == "stay"
 
 
+def test_a_long_generation_leaves_a_crowd_and_a_short_one_does_not():
+    replicas, job = pool(2), JOBS[6]
+    crowded = loaded(replicas, home(job, replicas), running=20)
+    # Twenty neighbours add 4 ms to each token.
+    assert route(Turn(job, 1_000, 2_000), crowded, DEFAULTS).label == "spill"
+    assert route(Turn(job, 1_000, 20), crowded, DEFAULTS).label == "home"
+
+
 def test_a_full_pool_is_worth_leaving_only_where_another_has_room():
     replicas, job = pool(2), JOBS[1]
     at = home(job, replicas)
