@@ -42,7 +42,8 @@ def from_status(
         return BoundaryError(
             said, code="engine_busy", transient=True, retry_after=retry_after_seconds(headers.get("Retry-After"), now)
         )
-    if status == 413 or (status in (400, 422) and _TOO_LONG.search(words)):
+    too_long = _TOO_LONG.search(words) is not None or b'"context_length_exceeded"' in body
+    if status == 413 or (status in (400, 422) and too_long):
         return PromptTooLong(said)
     if 400 <= status < 500:
         return BoundaryError(said, code="engine_rejected", transient=False)

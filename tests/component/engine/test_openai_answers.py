@@ -203,6 +203,12 @@ async def test_a_prompt_too_long_is_known_by_every_servers_words(bench, words) -
         await generation(bench, Raw(orjson.dumps({"object": "error", "message": words, "code": 400}), 400))
 
 
+async def test_a_prompt_too_long_is_known_by_openai_s_code_whatever_the_words(bench) -> None:
+    said = {"error": {"message": "10 and 20 are more than 25", "code": "context_length_exceeded"}}
+    with pytest.raises(PromptTooLong):
+        await generation(bench, Raw(orjson.dumps(said), 400))
+
+
 @pytest.mark.parametrize(
     ("status", "code", "transient"),
     [

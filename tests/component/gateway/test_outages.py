@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from literesearcher.engine.port import EngineInfo
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallerError
 from literesearcher.gateway.documents import ProblemDocument
 from literesearcher.jobs.model import NewJob
 from literesearcher.jobs.spending import NO_LIMIT, Budget
@@ -33,9 +33,9 @@ class Failing(MemoryStore):
         if self.error is not None:
             raise self.error
 
-    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT) -> Any:
+    async def create(self, new: NewJob, *, budget: Budget = NO_LIMIT, refusal: CallerError | None = None) -> Any:
         self._fail()
-        return await super().create(new, budget=budget)
+        return await super().create(new, budget=budget, refusal=refusal)
 
     async def get(self, tenant_id: str, job_id: str) -> Any:
         self._fail()
@@ -97,7 +97,7 @@ async def test_a_full_disk_is_507(start: Start) -> None:
     store = Failing()
     served = await start(store=store)
 
-    async def full(new: NewJob, *, budget: Budget) -> Any:
+    async def full(new: NewJob, *, budget: Budget, refusal: CallerError | None) -> Any:
         raise BoundaryError("the disk of the job store is full", code="store_full")
 
     store.create = full  # type: ignore[method-assign]

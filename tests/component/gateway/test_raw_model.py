@@ -238,6 +238,11 @@ FAILURES = [
     (Fail("engine_unauthorized"), "engine_unauthorized", openai.InternalServerError),
     (Fail("engine_rejected"), "model_refused", openai.BadRequestError),
     (Fail("prompt_too_long"), "context_length_exceeded", openai.BadRequestError),
+    (
+        Raw(b'{"error":{"message":"10 tokens are more than 9","code":"context_length_exceeded"}}', 400),
+        "context_length_exceeded",
+        openai.BadRequestError,
+    ),
     (Raw(b'{"error":{"message":"no such model"}}', 404), "model_refused", openai.BadRequestError),
     (Raw(b"moved", 302, headers={"Location": "http://elsewhere/"}), "engine_garbage", openai.InternalServerError),
     (Drop(HEAD + b'{"choi'), "engine_garbage", openai.InternalServerError),
