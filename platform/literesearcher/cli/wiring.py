@@ -16,10 +16,13 @@ from dataclasses import dataclass
 
 from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
 from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.cluster.admission.engine_admission import EngineAdmission, loads_of
+from literesearcher.engine.load import Loaded
 from literesearcher.engine.port import Engine
 from literesearcher.jobs.ids import new_id
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
+from literesearcher.orchestrator.admission import Admission
 from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
@@ -64,7 +67,15 @@ class Platform(Foundation):
             budgets=settings.budgets,
             weights=settings.admission.weights,
             repeats=settings.tools.repeats,
+            admission=admission_of(self.engine, settings, self.clock),
         )
+
+
+def admission_of(engine: Engine, settings: Settings, clock: Clock) -> Admission | None:
+    """The limit that follows the engine's KV pool, where it has one in this process."""
+    if not isinstance(engine, Loaded):
+        return None
+    return EngineAdmission(loads_of(engine), most=settings.research.max_concurrent_jobs, clock=clock)
 
 
 def worker_id() -> str:

@@ -40,6 +40,7 @@ class Keeping(Protocol):
         ...
 
 
+@runtime_checkable
 class Loaded(Protocol):
     """A runtime that holds conversations in a KV cache."""
 

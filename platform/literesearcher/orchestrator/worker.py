@@ -20,6 +20,7 @@ from literesearcher.jobs.line import EVEN
 from literesearcher.jobs.live import QUEUE, Bell, Live
 from literesearcher.jobs.model import ENDED, Claim, Job
 from literesearcher.jobs.ports import Store
+from literesearcher.orchestrator.admission import Admission, FixedAdmission
 from literesearcher.orchestrator.attendant import Attendant
 from literesearcher.orchestrator.driver import Outcome
 from literesearcher.orchestrator.faults import Faults, NoFaults
@@ -37,7 +38,7 @@ class Orchestrator:
     """Drives jobs of one store with one engine and one tool proxy.
 
     `attempt_settings` is recorded in each attempt's first event: what bears on its results, without secrets.
-    `weights`: shares of tenants in what runs at once.
+    `weights`: shares of tenants in what runs at once. `admission`: how many it may hold, else RESEARCH's number.
     `repeats`: whether a call that a job made before is fetched again, or answered from its journal.
     """
 
@@ -57,6 +58,7 @@ class Orchestrator:
         attempt_settings: Mapping[str, Any] | None = None,
         budgets: BudgetsSection | None = None,
         weights: Mapping[str, float] = EVEN,
+        admission: Admission | None = None,
         repeats: Literal["fetch", "journal"] = "fetch",
     ) -> None:
         self._store = store
@@ -64,6 +66,7 @@ class Orchestrator:
         self._section = orchestrator
         self._research = research
         self._weights = weights
+        self._admission = admission or FixedAdmission(research.max_concurrent_jobs)
         self._clock = clock
         self._worker_id = worker_id
         self._held = Heartbeat(store=store, live=live, clock=clock, lease_seconds=orchestrator.lease_seconds)
@@ -158,7 +161,7 @@ class Orchestrator:
                 raise UnfoldableEvent(f"job {job_id} was written by a newer version of the program")
 
     async def _claim(self) -> None:
-        free = self._research.max_concurrent_jobs - len(self._jobs)
+        free = await self._admission.room(len(self._jobs))
         if free <= 0:
             return
         until = self._clock.monotonic() + self._section.lease_seconds

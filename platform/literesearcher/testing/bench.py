@@ -16,6 +16,7 @@ from literesearcher.engine.port import Engine
 from literesearcher.jobs.live import QUEUE, Live
 from literesearcher.jobs.model import ENDED, Job, NewJob
 from literesearcher.jobs.ports import Store
+from literesearcher.orchestrator.admission import Admission
 from literesearcher.orchestrator.faults import Faults
 from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.events import Event, JobCreated
@@ -91,6 +92,7 @@ class Bench:
         faults: Faults | None = None,
         engine: Engine | None = None,
         tools: Tools | None = None,
+        admission: Admission | None = None,
     ) -> Orchestrator:
         """An orchestrator on the shared store."""
         return Orchestrator(
@@ -106,6 +108,7 @@ class Bench:
             faults=faults,
             budgets=self.budgets,
             repeats=self.repeats,
+            admission=admission,
         )
 
     @contextlib.asynccontextmanager
