@@ -89,9 +89,9 @@ class House:
         self.settings = settings_for(url) | self.settings
         return url
 
-    async def serve(self) -> tuple[Program, str]:
+    async def serve(self, *options: str) -> tuple[Program, str]:
         """`literesearcher serve`, and its URL."""
-        return await self._listening("serve")
+        return await self._listening("serve", *options)
 
     async def gateway(self) -> tuple[Program, str]:
         """`literesearcher gateway`, and its URL."""
@@ -108,8 +108,8 @@ class House:
             code = await program.process.wait()
         return code, program.log.read_text(errors="replace")
 
-    async def _listening(self, command: str) -> tuple[Program, str]:
-        program = await self._start(command, *COMMAND, command, "--port", "0")
+    async def _listening(self, command: str, *options: str) -> tuple[Program, str]:
+        program = await self._start(command, *COMMAND, command, "--port", "0", *options)
         return program, await program.says(r"listening on (http://\S+)\n")
 
     async def _start(self, name: str, *command: str) -> Program:
