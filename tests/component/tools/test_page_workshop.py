@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import zlib
 
 import pytest
 
@@ -32,7 +33,7 @@ def converted(body, **options):
         return bytearray(1_500_000_000)
     while body.startswith(b"spin"):
         pass
-    until = time.process_time() + 0.8
+    until = time.process_time() + 0.5
     while body.startswith(b"busy") and time.process_time() < until:
         pass
     if body.startswith(b"print"):
@@ -268,6 +269,52 @@ async def test_waiting_pages_are_told_at_once_that_the_readers_closed(make):
     assert all(isinstance(result, BoundaryError) for result in results)
 
 
+def pdf(content: bytes, form: bytes) -> bytes:
+    """One page; its content calls the form F, which is packed."""
+    packed = zlib.compress(form)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 4 0 R"
+        b" /Resources << /XObject << /F 6 0 R >> /Font << /A 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /XObject /Subtype /Form /BBox [0 0 99 99] /Resources << /Font << /A 5 0 R >> >>"
+        b" /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(packed), packed),
+    ]
+    body = b"%PDF-1.4\n"
+    offsets = []
+    for number, each in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return body + b"xref\n0 7\n0000000000 65535 f \n%strailer << /Size 7 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (
+        table,
+        len(body),
+    )
+
+
+async def test_pdfs_made_to_take_minutes_hold_up_no_other_tenant_and_no_ordinary_page():
+    bomb = pdf(b"/F Do " * 20_000, b"1 w 2 w " * 600_000)
+    small = pdf(b"/F Do", b"BT /A 9 Tf (small) Tj ET")
+    assert len(bomb) < 200_000
+    reader = PageReader(seconds=10)
+    try:
+        assert (await reader.read(small, "application/pdf", None, tenant_id="b")).text == "small"
+        hogs = [asyncio.create_task(reader.read(bomb, "application/pdf", None, tenant_id="a")) for _ in range(4)]
+        await until(lambda: reader._heavy._turns.taken == 2)
+        assert (await reader.read(small, "application/pdf", None, tenant_id="b")).text == "small"
+        assert (await reader.read(b"<p>ordinary", "text/html", None, tenant_id="a")).text == "ordinary"
+        assert not any(hog.done() for hog in hogs)
+        for hog in hogs[2:]:
+            hog.cancel()
+        for result in await asyncio.gather(*hogs[:2], return_exceptions=True):
+            assert isinstance(result, BoundaryError)
+            assert not result.transient
+    finally:
+        await reader.aclose()
+
+
 PROXY = """
 import asyncio, os, sys
 from literesearcher.tools.pages.workshop import Workshop
@@ -310,12 +357,12 @@ async def test_a_worker_whose_starter_has_gone_does_not_begin():
 
 
 async def test_the_system_ends_a_worker_that_nobody_ends(make):
-    """Its processor time is counted anew for each page."""
-    workshop = make(workers=1, seconds=600)
-    workshop._command = (*workshop._command[:-1], "2")
-    for _ in range(3):
+    """Its processor time is counted anew for each page. Only the system would end one that may take an hour."""
+    workshop = make(workers=1, seconds=3_600)
+    workshop._command = (*workshop._command[:-1], "1")
+    for _ in range(4):
         assert (await workshop.convert(b"busy", form="plain")).text == "busy"
-    (worker,) = workshop._all
+    (pid,) = pids(workshop)
     with pytest.raises(BoundaryError):
         await workshop.convert(b"spin", form="plain")
-    assert worker.returncode == -signal.SIGXCPU
+    await gone(pid)
