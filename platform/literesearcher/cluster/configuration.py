@@ -23,6 +23,7 @@ STATS_SECONDS = 1.0
 ENGINE, TOOLS, ORCHESTRATOR = "engine", "tools", "orchestrator"
 DEPLOYMENTS = {ENGINE: "Engine", TOOLS: "Tools", ORCHESTRATOR: "Orchestrator"}
 PROVIDERS = ("serper", "searxng", "brave", "tavily", "direct", "jina", "scrapedo", "firecrawl")
+ENGINE_POLICY = "literesearcher.cluster.scaling.ray_policies:EnginePolicy"
 SECTIONS = {
     ENGINE: ("engine", "sglang"),
     TOOLS: ("", "redis", "engine", "extractor", "sglang.model_path", "tools", "corpus", "research", *PROVIDERS),
@@ -61,7 +62,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
             _application(
                 settings,
                 ENGINE,
-                _replicas(section.engine_min_replicas, section.engine_max_replicas),
+                _replicas(section.engine_min_replicas, section.engine_max_replicas, _engine_policy(settings)),
                 max_ongoing_requests=ENGINE_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
@@ -80,7 +81,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
             _application(
                 settings,
                 ORCHESTRATOR,
-                _replicas(section.orchestrator_min_replicas, section.orchestrator_max_replicas),
+                {"num_replicas": section.orchestrator_replicas},
                 graceful_shutdown_timeout_s=settings.orchestrator.grace_seconds + HAND_BACK_SECONDS,
                 ray_actor_options={"num_cpus": 0.5},
             ),
@@ -100,7 +101,7 @@ def check(settings: Settings) -> None:
             f"one engine replica needs {engine_gpus(settings)} GPUs of one node, and a node has "
             f"{section.gpus_per_node}: lower LITERESEARCHER_SGLANG__TENSOR_PARALLEL"
         )
-    for name in DEPLOYMENTS:
+    for name in (ENGINE, TOOLS):
         low, high = (getattr(section, f"{name}_{end}_replicas") for end in ("min", "max"))
         if low > high:
             prefix = f"LITERESEARCHER_CLUSTER__{name.upper()}"
@@ -133,10 +134,22 @@ def _engine_resources(settings: Settings) -> dict[str, Any]:
     return resources
 
 
-def _replicas(low: int, high: int) -> dict[str, Any]:
+def _replicas(low: int, high: int, scaling: dict[str, Any] | None = None) -> dict[str, Any]:
     if low == high:
         return {"num_replicas": low}
-    return {"autoscaling_config": {"min_replicas": low, "max_replicas": high}}
+    return {"autoscaling_config": {"min_replicas": low, "max_replicas": high, **(scaling or {})}}
+
+
+def _engine_policy(settings: Settings) -> dict[str, Any]:
+    """The policy has patience of its own, so Serve's is none."""
+    kwargs = {"start_seconds": settings.cluster.start_seconds, "context_length": settings.sglang.context_length}
+    return {
+        "metrics_interval_s": 1.0,
+        "look_back_period_s": 5.0,
+        "upscale_delay_s": 0.0,
+        "downscale_delay_s": 0.0,
+        "policy": {"policy_function": ENGINE_POLICY, "policy_kwargs": kwargs},
+    }
 
 
 def _application(settings: Settings, name: str, replicas: dict[str, Any], **options: Any) -> dict[str, Any]:

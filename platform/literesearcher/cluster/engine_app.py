@@ -19,6 +19,7 @@ from starlette.responses import Response
 from literesearcher.cluster.engine_http import EngineHttp
 from literesearcher.cluster.routing.hint import RouteHint
 from literesearcher.cluster.routing.stats import Reporter, metadata
+from literesearcher.cluster.scaling.ray_policies import engine_stats
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, Engine, EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, LiteResearcherError
@@ -147,6 +148,11 @@ class EngineReplica:
     async def record_routing_stats(self) -> dict[str, Any]:
         """What routers in all callers read every second or two."""
         return self._reporter.report(await self.load())
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy reads in the controller, empty without a pool."""
+        load = await self.load()
+        return engine_stats(load) if load is not None else {}
 
     async def check_health(self) -> None:
         """A real generation of one token, unless one has ended since the last check; raises where none comes."""
