@@ -18,7 +18,9 @@ class SglangSection(Section):
     """The SGLang runtime of one replica (ENGINE__KIND=sglang)."""
 
     model_path: str | None = Field(None, description="Folder of the checkpoint.")
-    model_sha256: str | None = Field(None, description="SHA-256 over the checkpoint's files (how-to: SGLang); checked before the start.")
+    model_sha256: str | None = Field(
+        None, description="SHA-256 over the checkpoint's files (how-to: SGLang); checked before the start."
+    )
     served_name: str | None = Field(None, description="Name of the model in answers; default: the checkpoint's.")
     tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs of one replica; must divide the model's heads.")
     context_length: int = Field(131_072, ge=2048, le=1_048_576, description="Tokens of one conversation.")
@@ -64,8 +66,7 @@ class ClusterSection(Section):
     gpus_per_node: int | None = Field(None, ge=0, description="GPUs of a node, for checks before the start.")
     engine_min_replicas: int = Field(1, ge=1, description="Engine replicas at least.")
     engine_max_replicas: int = Field(1, ge=1, description="Engine replicas at most.")
-    orchestrator_min_replicas: int = Field(1, ge=0, description="Orchestrator replicas at least.")
-    orchestrator_max_replicas: int = Field(4, ge=1, description="Orchestrator replicas at most.")
+    orchestrator_replicas: int = Field(1, ge=0, description="Orchestrator replicas; each runs many jobs at once.")
     tools_min_replicas: int = Field(1, ge=1, description="Tool proxy replicas at least.")
     tools_max_replicas: int = Field(4, ge=1, description="Tool proxy replicas at most.")
     drain_seconds: float = Field(660.0, gt=0, description="A stopping replica lets its turns finish for so long.")

@@ -76,6 +76,7 @@ def test_a_replica_reads_the_settings_that_were_meant() -> None:
         ("JINA__PER_SECOND", "3", {"tools"}),
         ("ORCHESTRATOR__GRACE_SECONDS", "3", {"orchestrator"}),
         ("BUDGETS__USD_PER_DAY", "3", {"orchestrator"}),
+        ("CLUSTER__ORCHESTRATOR_REPLICAS", "3", {"orchestrator"}),
         ("CLUSTER__ENGINE_MAX_REPLICAS", "3", {"engine"}),
         ("SGLANG__CHUNKED_PREFILL_TOKENS", "4096", {"engine"}),
         ("GATEWAY__PORT", "9000", set()),
