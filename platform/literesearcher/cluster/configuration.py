@@ -44,6 +44,8 @@ SECTIONS = {
 ENGINE_CALLS = 512
 """Turns that one engine replica takes at once; its own scheduler decides how many of them run."""
 TOOL_CALLS = 256
+TOOL_CALLS_AIM = 32
+"""Calls at once from which another replica is started: most of a call is waiting for a provider."""
 HEALTH_PERIOD_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.5
 HAND_BACK_SECONDS = 15.0
@@ -73,7 +75,11 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
             _application(
                 settings,
                 TOOLS,
-                _replicas(section.tools_min_replicas, section.tools_max_replicas),
+                _replicas(
+                    section.tools_min_replicas,
+                    section.tools_max_replicas,
+                    {"target_ongoing_requests": TOOL_CALLS_AIM},
+                ),
                 max_ongoing_requests=TOOL_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 ray_actor_options={"num_cpus": 0.5},
