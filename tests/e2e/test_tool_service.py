@@ -252,7 +252,7 @@ async def test_a_call_from_the_terminal_says_where_it_came_from(program):
     read = await program.run("tools", "visit", "pydoc:heapq.merge", "file:///etc/passwd", "--goal", "what it merges")
     assert read.code == 1
     assert read.out.startswith("The useful information in pydoc:heapq.merge for user goal what it merges as follows: ")
-    assert "!!  file:///etc/passwd: missing" in read.err
+    assert "!!  file:///etc/passwd: refused" in read.err
     whole = await program.run("tools", "visit", "pydoc:heapq.merge", "--goal", "what it merges", "--json")
     assert whole.err == ""
     result = json.loads(whole.out)
