@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from literesearcher.cluster.admission.window import Window, WindowTuning, look, room
@@ -85,6 +85,7 @@ def test_requests_thrown_out_cut_once_however_much_room_there_is_by_then():
     assert known["a"] == Window(7.5, 20.0, 0)
 
 
+@example(job=5_000, workers=1, starts=[1.5, 1.0, 1.0])
 @given(job=st.integers(5_000, 60_000), workers=st.integers(1, 3), starts=st.lists(st.floats(1, 40), min_size=3))
 def test_workers_that_share_a_pool_fill_it_and_do_not_flood_it(job, workers, starts):
     """With always more jobs in the queue, each holding `job` tokens and ending after about 100 s."""

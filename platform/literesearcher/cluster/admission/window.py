@@ -54,8 +54,8 @@ def look(
     None: not heard of lately; its window stays. A replica that is not named is gone, and so is its window.
     """
     total = sum(windows[name].jobs for name in loads if name in windows)
-    # Looks come just after jobs ended, so a window that is used is not quite full.
-    shown, used = held <= total, held >= USED * total - 1
+    # Looks come just after jobs ended, so a window that is used is not quite full; and only whole jobs are held.
+    shown, used = held <= total, held >= USED * math.floor(total) - 1
     after = {}
     for name, load in loads.items():
         known = windows.get(name)
