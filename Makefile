@@ -24,7 +24,7 @@ ifneq ($(shell cat $(BASE) 2>/dev/null),$(CURDIR))
 .PHONY: $(BASE)
 endif
 
-.PHONY: help setup research serve batch doctor test sglang test-sglang check bench clean
+.PHONY: help setup research serve batch doctor test test-cluster sglang test-sglang check bench clean
 
 help: ## List the commands.
 	@echo 'make COMMAND [ARGS="..."]'
@@ -54,6 +54,9 @@ doctor: $(BASE) ## Say what is configured, what answers, what is missing, and wh
 
 test: $(DEV) ## Run the tests (TESTS=tests/unit for a part).
 	@.venv/bin/python -m pytest $(TESTS) $(ARGS)
+
+test-cluster: $(DEV) ## Run the tests over real Ray Serve (eight minutes).
+	@.venv/bin/python -m pytest tests/cluster $(ARGS)
 
 sglang: ## Make the environment in which real SGLang runs on a CPU (three minutes, 2.5 GB, once).
 	@$${PYTHON:-python3} tests/cpu_kit/environment.py install
