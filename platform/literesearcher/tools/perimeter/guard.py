@@ -192,11 +192,12 @@ class Guard:
             self._passed[host] = now + _REMEMBERED_SECONDS
         return url
 
-    def connector(self, *, tenant_id: str = "", connections: int = 128) -> aiohttp.TCPConnector:
+    def connector(self, *, tenant_id: str = "") -> aiohttp.TCPConnector:
         """A connector that reaches what the tenant may, whoever asks it for which URL. For tenants of one reach only:
-        it keeps connections open, and an open one is not checked again."""
+        it keeps connections open, and an open one is not checked again. How many pages are fetched at once is the
+        governor's to say; a second limit here would use up a page's time in a line that nobody counts."""
         return aiohttp.TCPConnector(
-            resolver=_CheckedResolver(self, tenant_id), use_dns_cache=False, limit=connections, limit_per_host=8
+            resolver=_CheckedResolver(self, tenant_id), use_dns_cache=False, limit=0, limit_per_host=8
         )
 
     @contextlib.contextmanager
