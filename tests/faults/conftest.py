@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from literesearcher.jobs.live import LocalLive
 from literesearcher.jobs.model import Envelope
 from literesearcher.research.events import (
     EffectUnknown,
@@ -18,6 +19,10 @@ from literesearcher.research.events import (
     TurnCompleted,
     TurnStarted,
 )
+from literesearcher.settings.sections import OrchestratorSection
+from literesearcher.testing.bench import Bench
+from literesearcher.testing.manual_clock import ManualClock
+from literesearcher.testing.memory_store import MemoryStore
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,20 @@ def script(script_file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def world(script: ModuleType) -> Bench:
+    """A store in memory, the scripted engine and tools, and a clock moved by hand."""
+    clock = ManualClock()
+    return Bench(
+        store=MemoryStore(clock),
+        live=LocalLive(),
+        clock=clock,
+        engine=script.PromptEngine(),
+        tools=script.Echo(),
+        orchestrator=OrchestratorSection(lease_seconds=30, poll_seconds=0.02),
+    )
 
 
 @pytest.fixture

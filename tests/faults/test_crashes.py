@@ -4,13 +4,8 @@ import asyncio
 
 import pytest
 
-from literesearcher.jobs.live import LocalLive
 from literesearcher.orchestrator.faults import FAULT_POINTS
-from literesearcher.settings.sections import OrchestratorSection
-from literesearcher.testing.bench import Bench
 from literesearcher.testing.faults import Crash, CrashAt
-from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.testing.memory_store import MemoryStore
 
 HITS = {
     "after_claim": 1,
@@ -24,19 +19,6 @@ HITS = {
 }
 """6 model calls and 3 tool calls, one end."""
 CASES = [(point, n) for point in FAULT_POINTS for n in range(1, HITS[point] + 1)]
-
-
-@pytest.fixture
-def world(script):
-    clock = ManualClock()
-    return Bench(
-        store=MemoryStore(clock),
-        live=LocalLive(),
-        clock=clock,
-        engine=script.PromptEngine(),
-        tools=script.Echo(),
-        orchestrator=OrchestratorSection(lease_seconds=30, poll_seconds=0.02),
-    )
 
 
 async def test_the_points_are_reached_as_often_as_the_cases_say(world, check_journal):

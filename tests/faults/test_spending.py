@@ -19,26 +19,11 @@ from literesearcher.research.tool_accounts import micro_usd
 from literesearcher.settings.sections import BudgetsSection, OrchestratorSection, TenantBudget
 from literesearcher.testing.bench import Bench
 from literesearcher.testing.faults import Crash, CrashAt
-from literesearcher.testing.manual_clock import ManualClock
-from literesearcher.testing.memory_store import MemoryStore
 from literesearcher.timing.clock import SystemClock
 
 FULL_COST = 3_000 + 0 + 10_000
 """Millionths of a USD: three queries and a page, nothing lost."""
 CASES = [(point, n) for point in FAULT_POINTS for n in (1, 2, 4, 6, 8) if n == 1 or "claim" not in point]
-
-
-@pytest.fixture
-def world(script):
-    clock = ManualClock()
-    return Bench(
-        store=MemoryStore(clock),
-        live=LocalLive(),
-        clock=clock,
-        engine=script.PromptEngine(),
-        tools=script.Echo(),
-        orchestrator=OrchestratorSection(lease_seconds=30, poll_seconds=0.02),
-    )
 
 
 async def folded(world, jobs) -> dict[str, Spend]:
