@@ -1,6 +1,7 @@
 """`literesearcher cluster`: the applications on Ray Serve, on this machine or on a cluster.
 
-Owns: arguments. Refuses to know: what is done (`cli.cluster_operations`).
+Owns: arguments. Refuses to know: what is done (`cli.cluster_start`,
+`cli.cluster_operations`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,17 @@ def command() -> None:
 
 
 @command.command("up")
-def up() -> int:
+@click.option(
+    "--timeout",
+    "patience",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1800.0,
+    show_default=True,
+    help="Seconds after which it gives up waiting (exit code 1); what runs is left as it is.",
+)
+def up(patience: float) -> int:
     """Start or update the applications; returns when they are healthy."""
-    from literesearcher.cli import cluster_operations
+    from literesearcher.cli import cluster_start
     from literesearcher.cli.local_corpus import prepare_corpus
     from literesearcher.cli.session import log_to_stderr, read_settings, run_async
     from literesearcher.timing.clock import SystemClock
@@ -27,7 +36,7 @@ def up() -> int:
     settings = read_settings()
     log_to_stderr()
     prepare_corpus(settings)
-    return run_async(cluster_operations.up(settings, SystemClock()))
+    return run_async(cluster_start.up(settings, SystemClock(), patience=patience))
 
 
 @command.command("status")
@@ -44,8 +53,9 @@ def down() -> int:
     """End the applications, and the Ray that `up` started."""
     from literesearcher.cli import cluster_operations
     from literesearcher.cli.session import read_settings, run_async
+    from literesearcher.timing.clock import SystemClock
 
-    return run_async(cluster_operations.down(read_settings()))
+    return run_async(cluster_operations.down(read_settings(), SystemClock()))
 
 
 @command.command("config")

@@ -13,7 +13,7 @@ import sys
 import click
 
 from literesearcher.cli import services
-from literesearcher.cli.cluster_operations import note_of
+from literesearcher.cli.cluster_connection import note_of
 from literesearcher.cluster import local_ray
 from literesearcher.cluster.configuration import check
 from literesearcher.cluster.release import require_ray

@@ -1,8 +1,8 @@
 """A Ray of one machine, started and ended by us: its processes, its folder, its token, and the note that names them.
 
-Owns: a temporary folder of its own, loopback addresses, free ports, the token without which Ray answers nobody, and
-that ending it ends what it started and nothing else. Refuses to know: Serve, the applications.
-Ray turns 127.0.0.1 into the machine's first outside address; 127.0.0.2 stays inside.
+Owns: a temporary folder of its own, loopback addresses, free ports, the token without which Ray answers nobody, that
+ending it ends what it started and nothing else, and that no death of the starter leaves one that no note names. Refuses
+to know: Serve, the applications. Ray turns 127.0.0.1 into the machine's first outside address; 127.0.0.2 stays inside.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +29,9 @@ HOST = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Turns and tool results go inline or nearly so; Ray's own default is a third of the memory."""
 START_SECONDS = 120.0
+_NAME = "literesearcher-ray-"
+_HELD_BACK = 'read -r _ && exec "$@" </dev/null'
+"""Ray begins when its note is written: where the starter dies before that, nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +61,85 @@ class LocalRay:
 
 def find(note: Path) -> LocalRay | None:
     """The one that the note names, if it runs."""
+    found = _noted(note)
+    return found if found is not None and found.alive else None
+
+
+def clear(note: Path) -> bool:
+    """End what is left of one whose first process is gone. Was there anything?"""
+    left = _noted(note)
+    if left is None or left.alive:
+        return False
+    end(note, left)
+    return True
+
+
+def _noted(note: Path) -> LocalRay | None:
     try:
         found = LocalRay(**orjson.loads(note.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.alive else None
+    return found if isinstance(found.leader, int) and isinstance(found.folder, str) else None
+
+
+@contextlib.asynccontextmanager
+async def alone(note: Path, clock: Clock) -> AsyncIterator[None]:
+    """Inside the block nobody else starts or ends the Ray of this note. BoundaryError `ray_busy` where somebody does
+    for longer than START_SECONDS."""
+    import fcntl
+
+    note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = clock.monotonic() + START_SECONDS
+    with note.with_suffix(".lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if clock.monotonic() > deadline:
+                    raise BoundaryError("another command is starting or ending Ray here", code="ray_busy") from None
+            await clock.sleep(0.1)
+        yield
 
 
 async def start(note: Path, environ: Mapping[str, str], *, cpus: int, gpus: int | None, clock: Clock) -> LocalRay:
     """Start one and note it. `environ` reaches every replica. BoundaryError `ray_start` with Ray's last words."""
     folder = _made_folder()
     port, client_port = _free_ports(2)
-    log = folder / "start.log"
-    with log.open("wb") as out:
+    with (folder / "start.log").open("wb") as out:
         leader = await asyncio.create_subprocess_exec(
-            *_command(folder, port, client_port, cpus, gpus),
+            *("/bin/sh", "-c", _HELD_BACK, "sh", *_command(folder, port, client_port, cpus, gpus)),
             env={**environ, **LocalRay(0, "", "", str(folder)).environment},
             cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
     ray = LocalRay(leader.pid, _start_of(leader.pid) or "", f"{HOST}:{port}", str(folder))
-    _write(note, ray)
     try:
-        await _until_up(leader, log, clock)
+        _write(note, ray)
+        assert leader.stdin is not None
+        leader.stdin.write(b"\n")
+        leader.stdin.close()
+        await ready(ray, clock)
     except BaseException:
         end(note, ray)
         raise
     return ray
 
 
-async def _until_up(leader: asyncio.subprocess.Process, log: Path, clock: Clock) -> None:
+async def ready(ray: LocalRay, clock: Clock) -> None:
+    """Wait until it takes drivers. BoundaryError `ray_start` where it ends before that."""
     deadline = clock.monotonic() + START_SECONDS
-    while "Ray runtime started" not in (said := _read(log)):
-        if leader.returncode is not None or clock.monotonic() > deadline:
+    while "Ray runtime started" not in (said := _read(Path(ray.folder) / "start.log")):
+        if not ray.alive or clock.monotonic() > deadline:
             raise BoundaryError(f"Ray did not start: {' '.join(said.split())[-300:]}", code="ray_start")
         await clock.sleep(0.1)
 
 
 def _made_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="literesearcher-ray-"))
+    folder = Path(tempfile.mkdtemp(prefix=_NAME))
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
@@ -108,11 +148,15 @@ def _made_folder() -> Path:
 
 def _write(note: Path, ray: LocalRay) -> None:
     note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    note.write_bytes(orjson.dumps(asdict(ray)))
+    fresh = note.with_suffix(".new")
+    fresh.write_bytes(orjson.dumps(asdict(ray)))
+    fresh.replace(note)
 
 
 def _read(log: Path) -> str:
-    return log.read_text(errors="replace")
+    with contextlib.suppress(FileNotFoundError):
+        return log.read_text(errors="replace")
+    return ""
 
 
 def _command(folder: Path, port: int, client_port: int, cpus: int, gpus: int | None) -> list[str]:
@@ -132,12 +176,22 @@ def end(note: Path, ray: LocalRay) -> None:
 
     Not SIGTERM: Ray would wait for half a minute for what may still run.
     """
-    if ray.alive:
-        for pid in _session(ray.leader):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(ray.folder, ignore_errors=True)
+    for pid in _session(ray.leader) if ray.alive else _naming(Path(ray.folder).name):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    if Path(ray.folder).name.startswith(_NAME):
+        shutil.rmtree(ray.folder, ignore_errors=True)
     note.unlink(missing_ok=True)
+
+
+def _naming(folder: str) -> list[int]:
+    """Processes with the folder in their command lines: Ray's own have it, and its workers end with them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*") if folder.startswith(_NAME) else ():
+        with contextlib.suppress(OSError):
+            if folder.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
 
 
 def _session(leader: int) -> list[int]:

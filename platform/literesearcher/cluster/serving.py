@@ -1,8 +1,9 @@
 """Serve in a Ray cluster, as an operator sees it: give it a configuration, see what runs, drain a node, shut it down.
 
-Owns: the connection of this process as a driver, the states of applications, deployments and replicas as plain values.
-Refuses to know: settings, what is printed. Blocking, as Ray's own interface is: callers use a thread. Uses the client
-class behind Serve's own command line, which is why Ray is pinned.
+Owns: the connection of this process as a driver, the states of applications, deployments and replicas as plain values,
+Ray's failures as BoundaryErrors. Refuses to know: settings, what is printed. Blocking, as Ray's own interface is:
+callers use a thread. Uses the client class behind Serve's own command line, which is why Ray is pinned.
+Neighbours: `reachability` (asked before joining), `failed_starts` (what a replica died of).
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from literesearcher.cluster.release import require_ray
+from literesearcher.cluster import failed_starts
+from literesearcher.cluster.reachability import find_ray
 from literesearcher.errors import BoundaryError, ConfigurationError
 
-_HEAD = 240
+T = TypeVar("T")
+ANSWER_SECONDS = 120.0
 PREEMPTION = 2
 """`DrainNodeReason` of Ray that no node may refuse."""
 
@@ -37,13 +41,15 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One application. `blocked`: why it is not as it should be, "" where it is."""
+    """One application. `blocked`: why it is not as it should be, "" where it is. `refused`: where its replicas do not
+    start since a setting is wrong, the sentence that says which."""
 
     name: str
     state: str
     replicas: tuple[Replica, ...]
     wanted: int
     blocked: str
+    refused: str = ""
 
     @property
     def healthy(self) -> bool:
@@ -62,54 +68,88 @@ class Node:
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[ServeOperator]:
-    """This process as a driver of the cluster at `address`. ConfigurationError where Ray is missing or another here or
-    there; BoundaryError `ray_unreachable`."""
-    require_ray()
+    """This process as a driver of the cluster at `address`. Raises as `find_ray`."""
+    address = find_ray(address)
     import ray
-    from ray.exceptions import AuthenticationError
 
     # Ray says on its own what callers are told in a sentence; Serve turns itself up when it is imported.
     importlib.import_module("ray.serve")
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    with _answering(address):
+        try:
+            ray.init(
+                address=address,
+                namespace="literesearcher",
+                configure_logging=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:300]
+            if "ersion" in said:
+                raise ConfigurationError(f"Ray at {address} is another version: {said}", code="ray_version") from None
+            raise BoundaryError(f"Ray at {address} cannot be used: {said}", code="ray_unreachable") from None
     try:
-        ray.init(
-            address=address,
-            namespace="literesearcher",
-            configure_logging=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    except AuthenticationError:
-        raise BoundaryError(
-            f"Ray at {address} does not let this process in: RAY_AUTH_TOKEN must be the cluster's", code="ray_refused"
-        ) from None
-    except (ConnectionError, TimeoutError, ValueError) as error:
-        raise BoundaryError(f"there is no Ray at {address} ({type(error).__name__})", code="ray_unreachable") from None
-    except RuntimeError as error:
-        said = " ".join(str(error).split())
-        if "ersion" in said:
-            raise ConfigurationError(f"Ray at {address} is another version: {said[:300]}", code="ray_version") from None
-        raise BoundaryError(f"Ray at {address} cannot be used: {said[:300]}", code="ray_unreachable") from None
-    try:
-        yield ServeOperator()
+        yield ServeOperator(address)
     finally:
         ray.shutdown()
 
 
+@contextlib.contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """What Ray raises when it is going, or has gone."""
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        yield
+    except (RayError, RayServeException, ConnectionError, TimeoutError, ValueError) as error:
+        raise BoundaryError(
+            f"Ray at {address} does not answer any more ({type(error).__name__})", code="ray_unreachable"
+        ) from None
+
+
 class ServeOperator:
-    """Inside `connected`."""
+    """Inside `connected`. Every method raises BoundaryError `ray_unreachable` where Ray has gone."""
+
+    def __init__(self, address: str) -> None:
+        self._answering = partial(_answering, address)
 
     def nodes(self) -> list[Node]:
         """The live ones."""
         import ray
 
-        found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        with self._answering():
+            found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return [
             Node(one["NodeID"], one["NodeManagerAddress"], int(one["Resources"].get("GPU", 0)))
             for one in found
             if one["Alive"]
         ]
+
+    def ask(self, nodes: Collection[Node], question: Callable[..., T], *arguments: object) -> list[T]:
+        """What a function of an installed package says on each of the nodes. ConfigurationError where it is not
+        installed there."""
+        import ray
+        from ray.exceptions import RayTaskError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        asked: Any = ray.remote(question)
+        with self._answering():
+            answers = [
+                asked.options(
+                    num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+                ).remote(*arguments)
+                for node in nodes
+            ]
+            try:
+                found: list[T] = ray.get(answers, timeout=ANSWER_SECONDS)
+            except RayTaskError as error:
+                raise ConfigurationError(
+                    f"a node of the cluster cannot run this version: {failed_starts.sentence(str(error))}"
+                ) from None
+        return found
 
     def apply(self, configuration: dict[str, Any]) -> None:
         """Make the cluster run this. An application whose part is as before is left alone; returns at once."""
@@ -117,12 +157,13 @@ class ServeOperator:
         from ray.serve.schema import ServeDeploySchema
 
         schema = ServeDeploySchema.model_validate(configuration)
-        client = serve_start(
-            http_options=configuration["http_options"],
-            proxy_location=configuration["proxy_location"],
-            global_logging_config=configuration["logging_config"],
-        )
-        client.deploy_apps(schema)
+        with self._answering():
+            client = serve_start(
+                http_options=configuration["http_options"],
+                proxy_location=configuration["proxy_location"],
+                global_logging_config=configuration["logging_config"],
+            )
+            client.deploy_apps(schema)
 
     def running(self) -> list[Running]:
         """Every application, none where Serve does not run."""
@@ -140,13 +181,14 @@ class ServeOperator:
         import ray
         from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-        client = GcsClient(address=ray.get_runtime_context().gcs_address)
-        accepted, why = client.drain_node(
-            node,
-            PREEMPTION,
-            "literesearcher cluster drain",
-            int(until.timestamp() * 1000),
-        )
+        with self._answering():
+            client = GcsClient(address=ray.get_runtime_context().gcs_address)
+            accepted, why = client.drain_node(
+                node,
+                PREEMPTION,
+                "literesearcher cluster drain",
+                int(until.timestamp() * 1000),
+            )
         if not accepted:
             raise BoundaryError(f"the node cannot be drained: {why}", code="drain_refused")
 
@@ -159,24 +201,28 @@ class ServeOperator:
         with contextlib.suppress(RayError, RayServeException):
             serve.get_deployment_handle(deployment, application).broadcast("leave", node).results()
 
-    def shut_down(self) -> None:
-        """Every application; current calls end first, within their bounds."""
+    def shut_down(self, ours: Collection[str]) -> None:
+        """These applications, and Serve with them where it runs no others; current calls end first, within their
+        bounds."""
         from ray import serve
+        from ray.serve.context import _get_global_client
 
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        running = {one.name for one in self.running()}
+        with self._answering():
+            if not running - set(ours):
+                serve.shutdown()  # type: ignore[no-untyped-call]
+                return
+            client = _get_global_client()
+            assert client is not None
+            client.delete_apps(sorted(running & set(ours)))
 
     def _details(self) -> dict[str, Any]:
         from ray.serve.context import _get_global_client
 
-        client = _get_global_client(raise_if_no_controller_running=False)
-        found: dict[str, Any] = client.get_serve_details() if client is not None else {}
+        with self._answering():
+            client = _get_global_client(raise_if_no_controller_running=False)
+            found: dict[str, Any] = client.get_serve_details() if client is not None else {}
         return found
-
-
-def _shortened(said: str) -> str:
-    """How it begins, and how it ends where it holds a traceback: there stands what went wrong."""
-    head = said[:_HEAD]
-    return said if len(said) <= 2 * _HEAD else f"{head} ... {said[-_HEAD:]}"
 
 
 def _word(state: Any) -> str:
@@ -187,11 +233,11 @@ def _word(state: Any) -> str:
 def _application(name: str, details: dict[str, Any]) -> Running:
     replicas: list[Replica] = []
     wanted = 0
-    said = [details.get("message") or ""]
+    why = ""
     for deployment in details["deployments"].values():
         wanted += deployment.get("target_num_replicas") or 0
         if _word(deployment["status"]) != "HEALTHY":
-            said.append(deployment.get("message") or "")
+            why = deployment.get("message") or why
         replicas += [
             Replica(
                 one["replica_id"],
@@ -203,5 +249,11 @@ def _application(name: str, details: dict[str, Any]) -> Running:
             )
             for one in deployment["replicas"]
         ]
-    blocked = _shortened(" ".join(" ".join(said).split()))
-    return Running(name, _word(details["status"]), tuple(replicas), wanted, blocked)
+    return Running(
+        name,
+        _word(details["status"]),
+        tuple(replicas),
+        wanted,
+        failed_starts.sentence(why or details.get("message") or ""),
+        failed_starts.refusal(why),
+    )

@@ -13,6 +13,9 @@ import orjson
 import pytest
 
 from literesearcher.cluster import local_ray
+from literesearcher.errors import BoundaryError
+from literesearcher.testing.manual_clock import ManualClock
+from literesearcher.timing.clock import SystemClock
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
 SLEEPER = """
@@ -53,7 +56,7 @@ def start_of(pid: int) -> str:
 
 
 async def test_ending_kills_the_session_and_removes_folder_and_note(tmp_path: Path) -> None:
-    note, folder = tmp_path / "ray.json", tmp_path / "folder"
+    note, folder = tmp_path / "ray.json", tmp_path / "literesearcher-ray-x"
     folder.mkdir()
     ours, other = await sleeping(), await sleeping()
     try:
@@ -89,3 +92,57 @@ def test_a_note_that_is_none_names_nothing(tmp_path: Path, text: bytes) -> None:
     assert local_ray.find(note) is None
     note.write_bytes(text)
     assert local_ray.find(note) is None
+
+
+async def test_what_a_killed_leader_left_is_ended_by_its_folder(tmp_path: Path) -> None:
+    note, folder = tmp_path / "ray.json", tmp_path / "literesearcher-ray-x"
+    folder.mkdir()
+    command = (sys.executable, "-c", "import time; time.sleep(600)")
+    left = await asyncio.create_subprocess_exec(*command, str(folder / "session"))
+    other = await asyncio.create_subprocess_exec(*command, str(tmp_path / "literesearcher-rays"))
+    try:
+        noted(note, os.getpid(), "1", folder)
+        assert local_ray.find(note) is None
+        assert local_ray.clear(note)
+        assert await left.wait() == -signal.SIGKILL
+        assert (folder.exists(), note.exists(), other.returncode) == (False, False, None)
+        assert not local_ray.clear(note)
+    finally:
+        for process in (left, other):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await other.wait()
+
+
+async def test_a_note_that_names_another_folder_removes_none(tmp_path: Path) -> None:
+    note, folder = tmp_path / "ray.json", tmp_path / "precious"
+    folder.mkdir()
+    noted(note, os.getpid(), "1", folder)
+    assert local_ray.clear(note)
+    assert (folder.exists(), note.exists()) == (True, False)
+
+
+async def test_only_one_command_at_a_time_starts_or_ends(tmp_path: Path) -> None:
+    note, inside = tmp_path / "ray.json", []
+
+    async def enter(name: str) -> None:
+        async with local_ray.alone(note, SystemClock()):
+            inside.append(name)
+            await asyncio.sleep(0.2)
+            inside.append(name)
+
+    await asyncio.gather(enter("a"), enter("b"))
+    assert inside in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
+    clock = ManualClock()
+    async with local_ray.alone(note, clock):
+        waiting = asyncio.create_task(enter_with(note, clock))
+        async with asyncio.timeout(60):
+            while not waiting.done():
+                await clock.advance(30)
+        with pytest.raises(BoundaryError, match="another command is starting or ending Ray"):
+            waiting.result()
+
+
+async def enter_with(note: Path, clock: ManualClock) -> None:
+    async with local_ray.alone(note, clock):
+        pass

@@ -1,0 +1,95 @@
+"""Which Ray the `cluster` commands mean, and how they ask it.
+
+Owns: the note of a local Ray, the environment that lets this process in, calls that end in bounded time though Ray's
+interface blocks, the line that an operator reads of an application. Refuses to know: what the commands do with it
+(`cli.cluster_start`, `cli.cluster_operations`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from literesearcher.cluster import local_ray
+from literesearcher.cluster.release import require_ray
+from literesearcher.cluster.serving import Running, ServeOperator, connected
+from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
+from literesearcher.settings.model import Settings
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 180.0
+LEAVE_SECONDS = 15.0
+
+
+def note_of(settings: Settings) -> Path:
+    """Where a local Ray is noted."""
+    return settings.data_dir / "cluster" / "ray.json"
+
+
+@contextlib.asynccontextmanager
+async def operator_of(settings: Settings) -> AsyncIterator[ServeOperator]:
+    """Serve on the Ray that is meant. ConfigurationError where none is; else raises as `serving.connected`."""
+    address = settings.cluster.address
+    if address is None:
+        require_ray()
+        ray = local_ray.find(note_of(settings))
+        if ray is None:
+            raise ConfigurationError(
+                "no local Ray runs: `literesearcher cluster up` starts one, and LITERESEARCHER_CLUSTER__ADDRESS names "
+                "another"
+            )
+        # Ray reads them when it is imported.
+        os.environ.update(ray.environment)
+        address = ray.address
+    connection = connected(address)
+    operator = await answered(connection.__enter__)
+    try:
+        yield operator
+    finally:
+        with contextlib.suppress(BoundaryError):
+            await answered(connection.__exit__, None, None, None, seconds=LEAVE_SECONDS)
+
+
+async def answered(call: Callable[..., T], *arguments: object, seconds: float = ANSWER_SECONDS) -> T:
+    """What a blocking call gives. BoundaryError `ray_unreachable` after so long; nothing waits for its thread."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(put: Callable[[], None]) -> None:
+        # The loop may be gone by then.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if answer.done() else put())
+
+    def run() -> None:
+        error: LiteResearcherError = BoundaryError("the call to Ray broke: its traceback is above", code="ray_broken")
+        try:
+            value = call(*arguments)
+            settle(lambda: answer.set_result(value))
+            return
+        except LiteResearcherError as known:
+            error = known
+        finally:
+            settle(lambda: answer.set_exception(error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        raise BoundaryError(f"Ray gave no answer within {seconds:.0f} s", code="ray_unreachable") from None
+
+
+def say(one: Running, *, err: bool = False) -> None:
+    """An application's line."""
+    runs = sum(replica.state == "RUNNING" for replica in one.replicas)
+    state = "healthy" if one.healthy else one.state.lower().replace("_", " ")
+    blocked = f": {one.blocked}" if one.blocked and not one.healthy else ""
+    click.echo(f"{one.name} {state}, {runs} of {one.wanted} replicas{blocked}", err=err)
