@@ -32,7 +32,7 @@ async def test_each_turn_comes_out_to_the_letter_and_finds_all_before_it_cached(
         known = 0
         for turn, (text, response) in enumerate(shortened(case), start=1):
             wanted = text.removeprefix("<think>\n")
-            script = [*taught._history._written(wanted), END]
+            script = [*taught.model.history._written(wanted), END]
             taught.script = lambda request, script=script: script
             request = GenerationRequest(case.id, tuple(messages), Sampling(), 2000, turn=turn)
             generation = await taught.generate(request, timeout_seconds=240)

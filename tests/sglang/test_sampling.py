@@ -97,7 +97,7 @@ async def test_logprobs_and_token_ids_come_one_for_one_and_only_when_asked_for(e
 
 
 async def test_stop_strings_end_the_turn_and_are_cut_off(engine: ScriptedSglang):
-    tokenizer = engine._tokenizer
+    tokenizer = engine.model.tokenizer
     spoken = "<think>\nI look.\n</think>\nHere it is\n<tool_response>\nmade up"
     script = [tokenizer.token("<think>"), *tokenizer.encode("\nI look.\n"), tokenizer.token("</think>")]
     script += [*tokenizer.encode("\nHere it is\n"), tokenizer.token("<tool_response>"), *tokenizer.encode("\nmade up")]

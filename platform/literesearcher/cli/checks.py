@@ -24,12 +24,11 @@ from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
 from literesearcher.cli.wiring import read_prompts
-from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.cli.wiring_engine import main_engine, make_engine, sglang_weights
+from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
-from literesearcher.settings.cluster_sections import SglangSection
 from literesearcher.settings.model import Settings
 from literesearcher.settings.names import known
-from literesearcher.settings.sections import EngineSection
 from literesearcher.timing.clock import SystemClock
 
 LOW_DISK_BYTES = 500_000_000
@@ -198,8 +197,7 @@ async def _prompts(settings: Settings) -> Finding:
     return Finding("prompts", "ok", ", ".join(f"{name} {digest[:12]}" for name, digest in prompts.digests.items()))
 
 
-async def _describe(subject: str, section: EngineSection, sglang: SglangSection | None = None) -> Finding:
-    engine = make_engine(section, SystemClock(), sglang)
+async def _describe(subject: str, engine: Engine) -> Finding:
     try:
         info = await engine.describe()
     finally:
@@ -215,14 +213,24 @@ async def _describe(subject: str, section: EngineSection, sglang: SglangSection 
 
 
 async def _engine(settings: Settings) -> Finding:
-    return await _describe("engine", settings.engine, settings.sglang)
+    clock = SystemClock()
+    if settings.engine_kind == "sglang":
+        weights = sglang_weights(settings, clock)
+        if not weights.present and weights.source is not None:
+            return Finding(
+                "engine",
+                "missing",
+                f"sglang: {weights.source} is not in {weights.folder} yet, and downloaded before the first turn",
+                "download it beforehand with `literesearcher model fetch`",
+            )
+    return await _describe("engine", main_engine(settings, clock))
 
 
 async def _extractor(settings: Settings) -> Finding:
     section = settings.extractor
     if section.kind is None and section.base_url is None:
         return Finding("extractor", "ok", "the main engine reads the pages")
-    return await _describe("extractor", section)
+    return await _describe("extractor", make_engine(section, SystemClock(), models=settings.models_dir))
 
 
 async def _tools(settings: Settings) -> Finding:

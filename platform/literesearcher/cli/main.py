@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "batch": "Run a dataset of questions, several rollouts each.",
     "jobs": "List, show, follow, replay, cancel and delete jobs.",
     "corpus": "The local corpus: add, build, list, remove.",
+    "model": "The engine's checkpoint: fetch, check.",
     "keys": "API keys: create, list, revoke.",
     "cluster": "The applications on Ray Serve: up, status, down, config, drain.",
     "store": "The job store: migrate, status.",

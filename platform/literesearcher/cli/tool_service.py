@@ -46,7 +46,7 @@ async def opened_tools(settings: Settings, metrics: ToolMetrics | None = None) -
     """The tools with their own engine for page extraction, without a job store."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        engine = make_engine(settings.engine, clock)
+        engine = make_engine(settings.engine, clock, models=settings.models_dir)
         stack.push_async_callback(engine.aclose)
         prompts = read_prompts(settings)
         yield await open_tools(settings, engine=engine, prompts=prompts, clock=clock, stack=stack, metrics=metrics)

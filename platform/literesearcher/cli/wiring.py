@@ -15,10 +15,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
-from literesearcher.cli.wiring_engine import make_engine
+from literesearcher.cli.wiring_engine import SYSTEM_PROMPT_FILE, main_engine
 from literesearcher.cluster.admission.engine_admission import EngineAdmission, loads_of
 from literesearcher.engine.load import Loaded
 from literesearcher.engine.port import Engine
+from literesearcher.engine.start_phases import PhaseSink
 from literesearcher.jobs.ids import new_id
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
@@ -27,6 +28,7 @@ from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
 from literesearcher.settings.prompts import read_prompt_file
+from literesearcher.telemetry.start_metrics import StartMetrics, in_registry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock, SystemClock
 from literesearcher.tools.port import Tools
@@ -99,7 +101,7 @@ def read_prompts(settings: Settings) -> Prompts:
     """The shipped wording, or the files that an operator names. Raises ConfigurationError."""
     research = settings.research
     return Prompts.of(
-        system=read_prompt_file(research.system_prompt_file, "LITERESEARCHER_RESEARCH__SYSTEM_PROMPT_FILE"),
+        system=read_prompt_file(research.system_prompt_file, SYSTEM_PROMPT_FILE),
         extractor=read_prompt_file(
             research.extractor_prompt_file,
             "LITERESEARCHER_RESEARCH__EXTRACTOR_PROMPT_FILE",
@@ -109,8 +111,9 @@ def read_prompts(settings: Settings) -> Prompts:
 
 
 @contextlib.asynccontextmanager
-async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
-    """All but the tools. Closes what it opened, also where a later part cannot start."""
+async def open_foundation(settings: Settings, *, on_phase: PhaseSink | None = None) -> AsyncIterator[Foundation]:
+    """All but the tools. Closes what it opened, also where a later part cannot start. `on_phase` is told each phase of
+    the engine's start."""
     clock = SystemClock()
     prompts = read_prompts(settings)
     prepare_data_dir(settings)
@@ -119,7 +122,7 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
         stack.push_async_callback(store.aclose)
         live = open_live(settings)
         stack.push_async_callback(live.aclose)
-        engine = make_engine(settings.engine, clock, settings.sglang)
+        engine = main_engine(settings, clock, on_phase=on_phase)
         stack.push_async_callback(engine.aclose)
         yield Foundation(settings=settings, clock=clock, prompts=prompts, store=store, live=live, engine=engine)
 
@@ -127,12 +130,15 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
 @contextlib.asynccontextmanager
 async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = None) -> AsyncIterator[Platform]:
     """Everything, wired directly. Closes what it opened, also where a later part cannot start. `metrics` are the
-    tools', for whoever serves them."""
+    tools', and their registry the engine's too, for whoever serves them."""
     # Here, for processes that hold no tools of their own: it brings the corpus and the page formats with it.
     from literesearcher.cli.wiring_tools import open_tools
 
     async with contextlib.AsyncExitStack() as stack:
-        base = await stack.enter_async_context(open_foundation(settings))
+        counted = metrics is not None and settings.engine_kind == "sglang"
+        starts = StartMetrics(in_registry(metrics.registry)) if metrics is not None and counted else None
+        on_phase = starts.ended if starts is not None else None
+        base = await stack.enter_async_context(open_foundation(settings, on_phase=on_phase))
         tools = await open_tools(
             settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack, metrics=metrics
         )

@@ -11,7 +11,6 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from literesearcher.cluster.configuration import ENGINE, TOOLS
@@ -19,10 +18,11 @@ from literesearcher.engine.port import Engine
 from literesearcher.settings.load import load_settings
 from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
-from literesearcher.tools.port import Tools
 
 if TYPE_CHECKING:
-    from literesearcher.orchestrator.worker import Orchestrator
+    from literesearcher.cluster.orchestrator_app import OpenedOrchestrator
+    from literesearcher.cluster.serve_engine import ServeEngine
+    from literesearcher.cluster.tools_app import OpenedTools
 
 Given = Mapping[str, str]
 """Settings by environment name, as the configuration gives them."""
@@ -52,10 +52,13 @@ def orchestrator(args: Mapping[str, Any]) -> Any:
 
 def make_replica_engine(given: Given) -> Engine:
     """The runtime of one engine replica."""
-    from literesearcher.cli.wiring_engine import make_engine
+    from literesearcher.cli.wiring_engine import main_engine
+    from literesearcher.cluster.ray_metrics import ray_metric
+    from literesearcher.telemetry.start_metrics import StartMetrics
 
     settings = replica_settings(given)
-    return make_engine(settings.engine, SystemClock(), settings.sglang)
+    on_phase = StartMetrics(ray_metric).ended if settings.engine_kind == "sglang" else None
+    return main_engine(settings, SystemClock(), on_phase=on_phase)
 
 
 def replica_token(given: Given) -> str | None:
@@ -65,25 +68,33 @@ def replica_token(given: Given) -> str | None:
 
 
 @asynccontextmanager
-async def open_replica_tools(given: Given) -> AsyncIterator[Tools]:
+async def open_replica_tools(given: Given) -> AsyncIterator[OpenedTools]:
     """The tool proxy of one replica. It reads pages with the pool of engines, or as EXTRACTOR says."""
     from literesearcher.cli.wiring import read_prompts
     from literesearcher.cli.wiring_tools import open_tools
+    from literesearcher.cluster.tools_app import OpenedTools
+    from literesearcher.telemetry.provider_headroom import ProviderHeadroom
+    from literesearcher.telemetry.tool_metrics import ToolMetrics
 
     settings = replica_settings(given)
     async with AsyncExitStack() as stack:
-        yield await open_tools(
-            settings, engine=pool(settings), prompts=read_prompts(settings), clock=SystemClock(), stack=stack
+        clock, metrics = SystemClock(), ToolMetrics()
+        tools = await open_tools(
+            settings, engine=pool(settings), prompts=read_prompts(settings), clock=clock, stack=stack, metrics=metrics
         )
+        yield OpenedTools(tools, ProviderHeadroom(metrics, clock))
 
 
 @asynccontextmanager
-async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]:
-    """The worker of one replica, over the handles of the other applications."""
+async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchestrator]:
+    """The worker of one replica, over the handles of the other applications; it takes jobs as the KV pools bear."""
     from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
     from literesearcher.cli.wiring import worker_id
+    from literesearcher.cluster.admission.engine_admission import EngineAdmission
     from literesearcher.cluster.applications import handle_of
+    from literesearcher.cluster.orchestrator_app import OpenedOrchestrator
     from literesearcher.cluster.serve_tools import ServeTools
+    from literesearcher.cluster.surroundings import Surroundings
     from literesearcher.orchestrator.worker import Orchestrator
 
     settings = replica_settings(given)
@@ -93,21 +104,25 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[Orchestrator]
         stack.push_async_callback(store.aclose)
         live = open_live(settings)
         stack.push_async_callback(live.aclose)
-        yield Orchestrator(
+        engine, clock = pool(settings), SystemClock()
+        surroundings = Surroundings(backlog=store.backlog, exchange=engine.exchange, clock=clock)
+        worker = Orchestrator(
             store=store,
             live=live,
-            engine=pool(settings),
+            engine=engine,
             tools=ServeTools(handle_of(TOOLS)),
             orchestrator=settings.orchestrator,
             research=settings.research,
             engine_section=settings.engine,
-            clock=SystemClock(),
+            clock=clock,
             worker_id=worker_id(),
             attempt_settings={"tools": "ray serve", "endpoint": settings.engine.endpoint},
             budgets=settings.budgets,
             weights=settings.admission.weights,
             repeats=settings.tools.repeats,
+            admission=EngineAdmission(surroundings.loads, most=settings.research.max_concurrent_jobs, clock=clock),
         )
+        yield OpenedOrchestrator(worker, surroundings)
 
 
 def replica_settings(given: Given) -> Settings:
@@ -115,14 +130,14 @@ def replica_settings(given: Given) -> Settings:
     return load_settings({**os.environ, **given}, dotenv=None)
 
 
-def pool(settings: Settings) -> Engine:
+def pool(settings: Settings) -> ServeEngine:
     """The application `engine`, for the other two."""
     from literesearcher.cluster.applications import handle_of
     from literesearcher.cluster.serve_engine import ServeEngine
     from literesearcher.engine.tokenizer import Tokenizer
 
     file = settings.engine.tokenizer_file
-    if file is None and settings.engine_kind == "sglang" and settings.sglang.model_path:
-        beside = Path(settings.sglang.model_path) / "tokenizer.json"
+    if file is None and settings.engine_kind == "sglang" and settings.model_folder is not None:
+        beside = settings.model_folder / "tokenizer.json"
         file = beside if beside.is_file() else None
     return ServeEngine(handle_of(ENGINE), tokenizer=Tokenizer.from_file(file) if file else None)

@@ -77,7 +77,10 @@ async def open_tools(
         stack.push_async_callback(corpus.aclose)
     reader, kind = engine, settings.engine_kind
     if settings.extractor.kind is not None or settings.extractor.base_url is not None:
-        reader, kind = make_engine(settings.extractor, clock), engine_kind(settings.extractor)
+        reader, kind = (
+            make_engine(settings.extractor, clock, models=settings.models_dir),
+            engine_kind(settings.extractor),
+        )
         stack.push_async_callback(reader.aclose)
     extractor: Extractor = PassageExtractor()
     if kind != "extractive":

@@ -23,16 +23,18 @@ STATS_SECONDS = 1.0
 ENGINE, TOOLS, ORCHESTRATOR = "engine", "tools", "orchestrator"
 DEPLOYMENTS = {ENGINE: "Engine", TOOLS: "Tools", ORCHESTRATOR: "Orchestrator"}
 PROVIDERS = ("serper", "searxng", "brave", "tavily", "direct", "jina", "scrapedo", "firecrawl")
-ENGINE_POLICY = "literesearcher.cluster.scaling.ray_policies:EnginePolicy"
+POLICIES = "literesearcher.cluster.scaling.ray_policies"
+MODEL = ("sglang.model_path", "sglang.model_id", "sglang.model_revision")
+"""Where the checkpoint is, and so its tokenizer."""
 SECTIONS = {
-    ENGINE: ("engine", "sglang"),
-    TOOLS: ("", "redis", "engine", "extractor", "sglang.model_path", "tools", "corpus", "research", *PROVIDERS),
+    ENGINE: ("", "engine", "sglang", "research.system_prompt_file"),
+    TOOLS: ("", "redis", "engine", "extractor", *MODEL, "tools", "corpus", "research", *PROVIDERS),
     ORCHESTRATOR: (
         "",
         "store",
         "redis",
         "engine",
-        "sglang.model_path",
+        *MODEL,
         "tools.repeats",
         "admission",
         "budgets",
@@ -44,8 +46,8 @@ SECTIONS = {
 ENGINE_CALLS = 512
 """Turns that one engine replica takes at once; its own scheduler decides how many of them run."""
 TOOL_CALLS = 256
-TOOL_CALLS_AIM = 32
-"""Calls at once from which another replica is started: most of a call is waiting for a provider."""
+TOOL_CALLS_AIM = 64
+"""Calls at once that one replica is taken to bear: most of a call is waiting for a provider."""
 HEALTH_PERIOD_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.5
 HAND_BACK_SECONDS = 15.0
@@ -64,7 +66,13 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
             _application(
                 settings,
                 ENGINE,
-                _replicas(section.engine_min_replicas, section.engine_max_replicas, _engine_policy(settings)),
+                _replicas(
+                    section.engine_min_replicas,
+                    section.engine_max_replicas,
+                    "EnginePolicy",
+                    start_seconds=section.start_seconds,
+                    context_length=settings.sglang.context_length,
+                ),
                 max_ongoing_requests=ENGINE_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
@@ -78,7 +86,8 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                 _replicas(
                     section.tools_min_replicas,
                     section.tools_max_replicas,
-                    {"target_ongoing_requests": TOOL_CALLS_AIM},
+                    "ToolsPolicy",
+                    calls=TOOL_CALLS_AIM,
                 ),
                 max_ongoing_requests=TOOL_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
@@ -87,7 +96,12 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
             _application(
                 settings,
                 ORCHESTRATOR,
-                {"num_replicas": section.orchestrator_replicas},
+                _replicas(
+                    section.orchestrator_min_replicas,
+                    section.orchestrator_max_replicas,
+                    "OrchestratorPolicy",
+                    jobs=settings.research.max_concurrent_jobs,
+                ),
                 graceful_shutdown_timeout_s=settings.orchestrator.grace_seconds + HAND_BACK_SECONDS,
                 ray_actor_options={"num_cpus": 0.5},
             ),
@@ -107,7 +121,7 @@ def check(settings: Settings) -> None:
             f"one engine replica needs {engine_gpus(settings)} GPUs of one node, and a node has "
             f"{section.gpus_per_node}: lower LITERESEARCHER_SGLANG__TENSOR_PARALLEL"
         )
-    for name in (ENGINE, TOOLS):
+    for name in DEPLOYMENTS:
         low, high = (getattr(section, f"{name}_{end}_replicas") for end in ("min", "max"))
         if low > high:
             prefix = f"LITERESEARCHER_CLUSTER__{name.upper()}"
@@ -140,21 +154,20 @@ def _engine_resources(settings: Settings) -> dict[str, Any]:
     return resources
 
 
-def _replicas(low: int, high: int, scaling: dict[str, Any] | None = None) -> dict[str, Any]:
+def _replicas(low: int, high: int, policy: str, **arguments: Any) -> dict[str, Any]:
+    """A number, or bounds and our policy. It has patience of its own, so Serve's is none."""
     if low == high:
         return {"num_replicas": low}
-    return {"autoscaling_config": {"min_replicas": low, "max_replicas": high, **(scaling or {})}}
-
-
-def _engine_policy(settings: Settings) -> dict[str, Any]:
-    """The policy has patience of its own, so Serve's is none."""
-    kwargs = {"start_seconds": settings.cluster.start_seconds, "context_length": settings.sglang.context_length}
     return {
-        "metrics_interval_s": 1.0,
-        "look_back_period_s": 5.0,
-        "upscale_delay_s": 0.0,
-        "downscale_delay_s": 0.0,
-        "policy": {"policy_function": ENGINE_POLICY, "policy_kwargs": kwargs},
+        "autoscaling_config": {
+            "min_replicas": low,
+            "max_replicas": high,
+            "metrics_interval_s": 1.0,
+            "look_back_period_s": 5.0,
+            "upscale_delay_s": 0.0,
+            "downscale_delay_s": 0.0,
+            "policy": {"policy_function": f"{POLICIES}:{policy}", "policy_kwargs": arguments},
+        }
     }
 
 

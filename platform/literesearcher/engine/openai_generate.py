@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 
+from literesearcher.engine.delivery import clean, shown
 from literesearcher.engine.openai_answer import MAX_BODY, NO_LOGPROB, parse
 from literesearcher.engine.openai_failures import from_error_object, garbage
 from literesearcher.engine.openai_models import Get
 from literesearcher.engine.port import Generation, GenerationRequest
-from literesearcher.engine.sglang.answer import clean, generation_of, shown
+from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.sampling import sampling_params
 from literesearcher.engine.token_history import TokenHistory
 

@@ -6,6 +6,7 @@ Owns: names, types, ranges, defaults. Refuses to know: Ray, SGLang. About the mo
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +14,36 @@ from pydantic import Field, SecretStr
 
 from literesearcher.settings.sections import Section
 
+HUB_MODEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
+HUB_REVISION = r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$"
+"""A name on the Hugging Face Hub, and a branch, tag or commit there."""
+
+
+def is_hub_name(model: str, revision: str) -> bool:
+    """Whether these can be a name and a revision on the Hub."""
+    return re.fullmatch(HUB_MODEL, model) is not None and re.fullmatch(HUB_REVISION, revision) is not None
+
 
 class SglangSection(Section):
     """The SGLang runtime of one replica (ENGINE__KIND=sglang)."""
 
-    model_path: str | None = Field(None, description="Folder of the checkpoint.")
+    model_path: str | None = Field(
+        None, description="Folder of the checkpoint; with MODEL_ID the default is one under `DATA_DIR/models`."
+    )
+    model_id: str | None = Field(
+        None,
+        pattern=HUB_MODEL,
+        description="Name on the Hugging Face Hub (`simplex-ai-inc/LiteResearcher-4B`): downloaded where the folder is "
+        "not there.",
+    )
+    model_revision: str = Field(
+        "main", pattern=HUB_REVISION, description="Branch, tag or commit of MODEL_ID; a commit never changes."
+    )
     model_sha256: str | None = Field(
-        None, description="SHA-256 over the checkpoint's files (how-to: SGLang); checked before the start."
+        None,
+        pattern=r"^[0-9a-fA-F]{64}$",
+        description="SHA-256 over the checkpoint's files (`literesearcher model check` prints it); checked before "
+        "every start.",
     )
     served_name: str | None = Field(None, description="Name of the model in answers; default: the checkpoint's.")
     tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs of one replica; must divide the model's heads.")
@@ -66,7 +90,10 @@ class ClusterSection(Section):
     gpus_per_node: int | None = Field(None, ge=0, description="GPUs of a node, for checks before the start.")
     engine_min_replicas: int = Field(1, ge=1, description="Engine replicas at least.")
     engine_max_replicas: int = Field(1, ge=1, description="Engine replicas at most.")
-    orchestrator_replicas: int = Field(1, ge=0, description="Orchestrator replicas; each runs many jobs at once.")
+    orchestrator_min_replicas: int = Field(1, ge=1, description="Orchestrator replicas at least.")
+    orchestrator_max_replicas: int = Field(
+        4, ge=1, description="Orchestrator replicas at most; each runs RESEARCH__MAX_CONCURRENT_JOBS at once."
+    )
     tools_min_replicas: int = Field(1, ge=1, description="Tool proxy replicas at least.")
     tools_max_replicas: int = Field(4, ge=1, description="Tool proxy replicas at most.")
     drain_seconds: float = Field(660.0, gt=0, description="A stopping replica lets its turns finish for so long.")

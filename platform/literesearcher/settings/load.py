@@ -131,9 +131,10 @@ def _check_whole(settings: Settings) -> None:
                 "ENGINE's, at lower priority than turns",
                 code="engine_unavailable",
             )
-        if engine.kind == "sglang" and settings.sglang.model_path is None:
+        if engine.kind == "sglang" and settings.model_folder is None:
             raise ConfigurationError(
-                f"{PREFIX}ENGINE__KIND=sglang needs {PREFIX}SGLANG__MODEL_PATH, the folder of a checkpoint"
+                f"{PREFIX}ENGINE__KIND=sglang needs {PREFIX}SGLANG__MODEL_PATH, the folder of a checkpoint, or "
+                f"{PREFIX}SGLANG__MODEL_ID, its name on the Hub"
             )
         if engine.kind == "transformers" and engine.model is None:
             raise ConfigurationError(

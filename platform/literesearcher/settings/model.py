@@ -98,6 +98,25 @@ class Settings(Section):
         """SQLAlchemy URL of the job store."""
         return self.store.url or sqlite_url(self.data_dir / "jobs.sqlite3")
 
+    @property
+    def models_dir(self) -> Path:
+        """Where models of the Hub lie that no folder is named for."""
+        return self.data_dir / "models"
+
+    @property
+    def model_folder(self) -> Path | None:
+        """The folder of SGLang's checkpoint, whether it is there yet or not."""
+        section = self.sglang
+        if section.model_path is not None:
+            return Path(section.model_path)
+        return hub_folder(self.models_dir, section.model_id, section.model_revision) if section.model_id else None
+
+
+def hub_folder(models: Path, model: str, revision: str) -> Path:
+    """One folder a model and revision."""
+    name = model.replace("/", "--")
+    return models / (name if revision == "main" else f"{name}@{revision.replace('/', '--')}")
+
 
 def sqlite_url(file: Path) -> str:
     """The URL of a SQLite file: percent and question marks, which mean something in a URL, are percent-encoded."""

@@ -40,7 +40,8 @@ class EngineSection(Section):
     base_url: str | None = Field(None, description="OpenAI-compatible server, ends in /v1.")
     model: str | None = Field(
         None,
-        description="openai: default is the one model that the server lists; transformers: folder of the checkpoint.",
+        description="openai: default is the one model that the server lists; transformers: folder of the checkpoint, "
+        "or its name on the Hub, `ORGANISATION/NAME` or `ORGANISATION/NAME@REVISION`.",
     )
     api_key: SecretStr | None = Field(None, description="Bearer key, where the server wants one.")
     context_length: int | None = Field(

@@ -9,18 +9,17 @@ Its keyword arguments are fixed for the life of a caller; what changes comes wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ray.serve._private.common import ReplicaID, RequestMetadata
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
-from ray.util import metrics
 
+from literesearcher.cluster.ray_metrics import ray_metric
 from literesearcher.cluster.routing.hint import KEYWORD, RouteHint, Taken
 from literesearcher.cluster.routing.policy import Decision, Turn, route
 from literesearcher.cluster.routing.view import ReplicasView
-from literesearcher.telemetry.router_metrics import Count, Declared, RouterMetrics
+from literesearcher.telemetry.router_metrics import RouterMetrics
 from literesearcher.timing.clock import SystemClock
 
 UNHINTED = RouteHint(prompt=4_000)
@@ -37,7 +36,7 @@ class PrefixRouter(RequestRouter):
         self._view = ReplicasView(SystemClock())
         # Weak: a call may be cancelled at any point.
         self._decided: WeakKeyDictionary[asyncio.Future[Any], tuple[Decision, Turn]] = WeakKeyDictionary()
-        self._router_metrics = RouterMetrics(_ray_metric)
+        self._router_metrics = RouterMetrics(ray_metric)
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         """Membership or reports changed."""
@@ -104,13 +103,3 @@ def _turn(pending: PendingRequest) -> Turn:
 
 def _name(replica: RunningReplica) -> str:
     return str(replica.replica_id.unique_id)
-
-
-def _ray_metric(declared: Declared) -> Count:
-    keys = (declared.label,) if declared.label else ()
-    use: Callable[..., None]
-    if declared.bounds:
-        use = metrics.Histogram(declared.name, declared.help, boundaries=list(declared.bounds), tag_keys=keys).observe
-    else:
-        use = metrics.Counter(declared.name, declared.help, tag_keys=keys).inc
-    return lambda value, label: use(value, tags={declared.label: label} if declared.label else {})

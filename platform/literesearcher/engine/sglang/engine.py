@@ -16,21 +16,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from literesearcher.engine.delivery import Delivery
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
-from literesearcher.engine.sglang.answer import Delivery, generation_of
-from literesearcher.engine.sglang.arguments import PINNED, environment, server_arguments
-from literesearcher.engine.sglang.checkpoint import check_context, check_parallel, check_sum, read_checkpoint
+from literesearcher.engine.sglang.answer import generation_of
+from literesearcher.engine.sglang.arguments import PINNED
 from literesearcher.engine.sglang.containment import metrics_folder
-from literesearcher.engine.sglang.failures import late, refusals, refused, unreachable
+from literesearcher.engine.sglang.failures import late, unreachable
 from literesearcher.engine.sglang.metrics import SglangMetrics
+from literesearcher.engine.sglang.model import Model
 from literesearcher.engine.sglang.pool import Conversations, engine_load
+from literesearcher.engine.sglang.requests import last_heard, one_token, streamed, whole
 from literesearcher.engine.sglang.runtime import Runtime
-from literesearcher.engine.sglang.sampling import HEALTH_PRIORITY, priority, sampling_params
+from literesearcher.engine.sglang.sampling import priority, sampling_params
+from literesearcher.engine.sglang.start import Start
+from literesearcher.engine.start_phases import PhaseSink, StartPhases
 from literesearcher.engine.token_history import TokenHistory
-from literesearcher.engine.tokenizer import Tokenizer
-from literesearcher.errors import ConfigurationError, PromptTooLong
+from literesearcher.engine.weights import Weights
+from literesearcher.errors import ConfigurationError
+from literesearcher.research.messages import Message
 from literesearcher.settings.cluster_sections import SglangSection
+from literesearcher.timing.clock import Clock, SystemClock
 
 logger = logging.getLogger(__name__)
 
@@ -44,38 +50,63 @@ class SglangEngine:
     """Implements `engine.port.Engine` and `engine.load.Loaded`. SGLang starts at `start` or at the first call, and
     again at the first call after one of its processes died."""
 
-    def __init__(self, section: SglangSection, *, opens_thought: bool = True, extra: Sequence[str] = ()) -> None:
-        """ConfigurationError, in a sentence, for everything that can be known before the start. `extra` are flags of
-        SGLang beyond the settings."""
-        if section.model_path is None:
-            raise ConfigurationError(
-                "ENGINE__KIND=sglang needs LITERESEARCHER_SGLANG__MODEL_PATH, the folder of a checkpoint"
-            )
-        require_sglang()
+    def __init__(
+        self,
+        section: SglangSection,
+        *,
+        weights: Weights | None = None,
+        opens_thought: bool = True,
+        warm_up: tuple[Message, ...] = (),
+        clock: Clock | None = None,
+        on_phase: PhaseSink | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        """ConfigurationError, in a sentence, for everything that can be known before the start. `weights`: where the
+        checkpoint comes from, default MODEL_PATH; `warm_up`: how every conversation begins, read before the first of
+        them; `on_phase` is told each phase of a start; `extra` are flags of SGLang beyond the settings."""
+        clock = clock or SystemClock()
         self._section = section
-        self._checkpoint = read_checkpoint(Path(section.model_path), weights=section.load_format == "auto")
-        check_parallel(self._checkpoint, section.tensor_parallel)
-        check_context(self._checkpoint, section.context_length)
-        self._arguments = [*server_arguments(section, section.model_path), *extra]
-        self._tokenizer = Tokenizer.from_file(self._checkpoint.tokenizer_file)
-        self._history = TokenHistory(self._tokenizer, opens_thought=opens_thought)
+        self._weights = weights or _weights_of_path(section, clock)
+        require_sglang()
         self._opens_thought = opens_thought
-        self._health_id = self._tokenizer.token("<|im_start|>") or 0
+        self._start = Start(
+            section,
+            self._weights,
+            StartPhases(clock, on_phase),
+            opens_thought=opens_thought,
+            warm_up=warm_up,
+            extra=tuple(extra),
+        )
         self._conversations = Conversations()
         self._retracted = 0
         self._numbers = itertools.count()
         self._runtime: Runtime | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[Runtime] | None = None
         self._closed = False
 
     async def start(self) -> None:
-        """Load the model: half a minute and more. ConfigurationError or BoundaryError `engine_unreachable` with
-        SGLang's words where it cannot be; does nothing where it runs."""
+        """Download the model where that is due, load it, read the beginning of every conversation: half a minute and
+        more. ConfigurationError or BoundaryError (`engine_unreachable` with SGLang's words, `weights_*`) where it
+        cannot be; does nothing where it runs."""
         await self._running()
+
+    @property
+    def model(self) -> Model:
+        """What is served. BoundaryError `engine_unreachable` until its checkpoint is there."""
+        if self._start.model is None:
+            raise unreachable("it has not started")
+        return self._start.model
+
+    @property
+    def start_phases(self) -> list[tuple[str, float]]:
+        """(phase, seconds) of the last start: `engine.start_phases.PHASES`."""
+        return list(self._start.phases.ended)
 
     async def describe(self) -> EngineInfo:
         """Known from settings and checkpoint; starts nothing."""
-        name = self._section.served_name or self._checkpoint.name
+        source = self._weights.source
+        own = source.model.rpartition("/")[2] if source is not None else self._weights.folder.name
+        name = self._section.served_name or own
         return EngineInfo(kind="sglang", model=name, context_length=self._section.context_length)
 
     async def generate(
@@ -83,8 +114,9 @@ class SglangEngine:
     ) -> Generation:
         """One generation; the time counts from when SGLang runs."""
         runtime = await self._running()
-        ids = await self._ids(request)
-        self._check(ids, request.max_tokens)
+        model = self.model
+        ids = await _ids(model.history, request)
+        model.check(ids, request.max_tokens)
         arguments = self.arguments(request, ids)
         session = str(arguments.get("session_id") or "")
         self._conversations.begin(session)
@@ -100,7 +132,7 @@ class SglangEngine:
         self._retracted += int((answer.get("meta_info") or {}).get("num_retractions") or 0)
         return generation_of(
             answer,
-            history=self._history,
+            history=model.history,
             prompt_tokens=len(ids),
             model=(await self.describe()).model,
             logprobs=request.sampling.logprobs,
@@ -112,8 +144,7 @@ class SglangEngine:
         arguments: dict[str, Any] = {
             "input_ids": ids,
             "sampling_params": sampling_params(request),
-            # SGLang aborts by prefix, so no id may be the beginning of another.
-            "rid": f"{next(self._numbers):016x}",
+            "rid": self._rid(),
         }
         if self._section.priority_scheduling:
             arguments["priority"] = priority(request)
@@ -124,8 +155,8 @@ class SglangEngine:
         return arguments
 
     def count_tokens(self, text: str) -> int | None:
-        """By the checkpoint's own tokenizer."""
-        return self._tokenizer.count(text)
+        """By the checkpoint's own tokenizer, None until it is there."""
+        return self._start.model.tokenizer.count(text) if self._start.model is not None else None
 
     async def load(self) -> EngineLoad:
         """From SGLang's shared-memory snapshot, with what waiting conversations hold."""
@@ -151,28 +182,25 @@ class SglangEngine:
         runtime = self._runtime or await self._running()
         if not runtime.alive:
             raise unreachable("a process of it ended")
-        before = await runtime.call(_last_heard)
-        probe: dict[str, Any] = {
-            "input_ids": [self._health_id],
-            "sampling_params": {"max_new_tokens": 1, "temperature": 0.0},
-            "rid": f"{next(self._numbers):016x}",
-        }
-        if self._section.priority_scheduling:
-            probe["priority"] = HEALTH_PRIORITY
+        before = await runtime.call(last_heard)
+        probe = one_token(self._section, self.model.probe, self._rid())
         try:
             async with asyncio.timeout(self._section.health_seconds):
                 await self._answer(runtime, probe, (), None)
         except TimeoutError:
-            if await runtime.call(_last_heard) <= before:
+            if await runtime.call(last_heard) <= before:
                 raise late(self._section.health_seconds) from None
 
     async def aclose(self) -> None:
-        """End SGLang and its processes. Safe to call twice."""
+        """End SGLang and its processes, also while they start. Safe to call twice."""
         self._closed = True
-        async with self._starting:
-            runtime, self._runtime = self._runtime, None
-            if runtime is not None:
-                await asyncio.to_thread(runtime.stop)
+        starting = self._starting
+        if starting is not None and not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            await asyncio.to_thread(runtime.stop)
 
     @property
     def collector(self) -> SglangMetrics:
@@ -188,84 +216,55 @@ class SglangEngine:
         runtime = self._runtime
         if runtime is not None and runtime.alive:
             return runtime
-        async with self._starting:
-            if self._closed:
-                raise unreachable("it was stopped")
-            if self._runtime is None or not self._runtime.alive:
-                if self._runtime is not None:
-                    await asyncio.to_thread(self._runtime.stop)
-                    self._runtime = None
-                self._runtime = await asyncio.to_thread(self._started)
-            return self._runtime
+        if self._closed:
+            raise unreachable("it was stopped")
+        starting = self._starting
+        if starting is None or starting.done():
+            starting = self._starting = asyncio.create_task(self._started())
+            # Whoever asked for it may be gone when it fails.
+            starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Others wait for it too: one caller that gives up ends nothing.
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            raise unreachable("it was stopped")
+        return starting.result()
 
-    def _started(self) -> Runtime:
-        section = self._section
-        if section.device == "cuda":
-            check_parallel(self._checkpoint, section.tensor_parallel, _gpus())
-        if section.model_sha256 is not None:
-            check_sum(self._checkpoint.folder, section.model_sha256)
-        runtime = Runtime(self._arguments, environment(section))
-        runtime.start()
+    async def _started(self) -> Runtime:
+        old, self._runtime = self._runtime, None
+        if old is not None:
+            await asyncio.to_thread(old.stop)
+        runtime = await self._start.run()
         self._conversations = Conversations()
-        if runtime.pool_tokens < section.context_length:
-            pool = runtime.pool_tokens
-            runtime.stop()
-            raise ConfigurationError(
-                f"the KV pool holds {pool} tokens, less than one conversation of "
-                f"LITERESEARCHER_SGLANG__CONTEXT_LENGTH={section.context_length} may grow to: lower that, or give the "
-                "pool more memory (KV=fp8, MEMORY_FRACTION, TENSOR_PARALLEL)"
-            )
+        self._runtime = runtime
         return runtime
 
-    async def _ids(self, request: GenerationRequest) -> list[int]:
-        program = request.program if request.purpose in _OWN_TURNS else ""
-        if self._history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
-            return await asyncio.to_thread(self._history.prompt, request.messages, program=program)
-        return self._history.prompt(request.messages, program=program)
-
-    def _check(self, ids: list[int], max_tokens: int) -> None:
-        """What would end SGLang's process, or what it would refuse."""
-        if max(ids) >= self._checkpoint.vocabulary or min(ids) < 0:
-            raise refused(
-                f"a token id of the history is outside the model's vocabulary of {self._checkpoint.vocabulary}"
-            )
-        limit = self._section.context_length
-        if len(ids) + max_tokens > limit:
-            raise PromptTooLong(
-                f"a prompt of {len(ids)} tokens and {max_tokens} to generate are more than the context of {limit}"
-            )
+    def _rid(self) -> str:
+        # SGLang aborts by prefix, so no id may be the beginning of another.
+        return f"{next(self._numbers):016x}"
 
     async def _answer(
         self, runtime: Runtime, arguments: dict[str, Any], stop: tuple[str, ...], on_delta: DeltaSink | None
     ) -> dict[str, Any]:
         """SGLang's last word on a request."""
         if on_delta is None:
-            return await runtime.call(lambda engine: _whole(engine, arguments))
+            return await runtime.call(lambda engine: whole(engine, arguments))
         delivery = Delivery(on_delta, stop)
-        return await delivery.follow(runtime.call(lambda engine: _streamed(engine, arguments, delivery)))
+        return await delivery.follow(runtime.call(lambda engine: streamed(engine, arguments, delivery)))
 
 
-async def _whole(engine: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    with refusals():
-        answer: dict[str, Any] = await engine.async_generate(**arguments, stream=False)
-    return answer
+async def _ids(history: TokenHistory, request: GenerationRequest) -> list[int]:
+    program = request.program if request.purpose in _OWN_TURNS else ""
+    if history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
+        return await asyncio.to_thread(history.prompt, request.messages, program=program)
+    return history.prompt(request.messages, program=program)
 
 
-async def _streamed(engine: Any, arguments: dict[str, Any], delivery: Delivery) -> dict[str, Any]:
-    answer: dict[str, Any] = {}
-    with refusals():
-        async for answer in await engine.async_generate(**arguments, stream=True):
-            delivery.put(answer["text"])
-    return answer
-
-
-async def _last_heard(engine: Any) -> float:
-    return float(engine.tokenizer_manager.last_receive_tstamp)
-
-
-def _gpus() -> int:
-    """How many GPUs this process may use."""
-    return int(importlib.import_module("torch").cuda.device_count())
+def _weights_of_path(section: SglangSection, clock: Clock) -> Weights:
+    if section.model_path is None:
+        raise ConfigurationError(
+            "ENGINE__KIND=sglang needs LITERESEARCHER_SGLANG__MODEL_PATH, the folder of a checkpoint"
+        )
+    return Weights(Path(section.model_path), None, sha256=section.model_sha256, clock=clock)
 
 
 def require_sglang() -> None:

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
 _EXCERPT = 400
 _START_FAILURES = (
     *(RuntimeError, EOFError, OSError, ValueError, TypeError, AssertionError, ImportError, AttributeError, LookupError),
@@ -55,6 +56,8 @@ class Runtime:
         self._ended: asyncio.Event | None = None
         self._why = "it was not started"
         self._calls: set[asyncio.Task[Any]] = set()
+        self._stopping = threading.Event()
+        self._before: set[Any] = set()
 
     @property
     def alive(self) -> bool:
@@ -86,15 +89,26 @@ class Runtime:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._guarded(work), self._loop))
 
     def stop(self) -> None:
-        """End SGLang's processes and the thread. Blocks until they are gone; safe to call twice."""
-        loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
+        """End SGLang's processes and the thread, also while it starts. Blocks until they are gone (a start that is
+        still importing SGLang is waited for); safe to call twice."""
+        thread = self._thread
+        if thread is None:
             return
-        self._loop = None
         self._why = "it was stopped"
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(loop.stop)
-        thread.join(_STOP_SECONDS)
+        self._stopping.set()
+        while thread.is_alive():
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(loop.stop)
+                thread.join(_STOP_SECONDS)
+                return
+            # SGLang waits for what its processes say, and gives up when they end.
+            _end(self._new_children())
+            thread.join(_LOOK_SECONDS)
+
+    def _new_children(self) -> set[Any]:
+        return set(multiprocessing.active_children()) - self._before
 
     async def _guarded(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         assert self._ended is not None
@@ -115,13 +129,14 @@ class Runtime:
 
     def _run(self, ready: Future[None]) -> None:
         """The thread: build, serve, take down."""
-        before = set(multiprocessing.active_children())
+        self._before = set(multiprocessing.active_children())
         with quiet_quits(), own_metrics():
             try:
                 loop = self._built()
             except _START_FAILURES as error:
-                _end(set(multiprocessing.active_children()) - before)
-                ready.set_exception(_not_started(error))
+                _end(self._new_children())
+                stopped = self._stopping.is_set()
+                ready.set_exception(unreachable(self._why) if stopped else _not_started(error))
                 return
             finally:
                 if not ready.done() and self._engine is None:
@@ -137,6 +152,8 @@ class Runtime:
         with own_loop_policy_and_logs(), signals_of_the_main_thread():
             sglang = importlib.import_module("sglang")
             server_args = importlib.import_module("sglang.srt.server_args").ServerArgs
+            if self._stopping.is_set():
+                raise RuntimeError(self._why)
             loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             parser = argparse.ArgumentParser(exit_on_error=False)

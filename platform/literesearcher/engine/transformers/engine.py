@@ -2,7 +2,7 @@
 
 Owns: one generation from prompt to `Generation`, the thread it runs on, cancelling and deadlines. Calls wait for each
 other: it has no batches. Refuses to know: jobs, retries. Above: the orchestrator, through `engine.port`.
-Below: `runtime` (the model), `engine.token_history` (prompts as token ids), `engine.sglang.answer` (delivery of text).
+Below: `runtime` (the model), `engine.token_history` (prompts as token ids), `engine.delivery` (text as it comes).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from literesearcher.engine.checkpoint import read_checkpoint
+from literesearcher.engine.delivery import Delivery, clean
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
-from literesearcher.engine.sglang.answer import Delivery, clean
-from literesearcher.engine.sglang.checkpoint import read_checkpoint
 from literesearcher.engine.token_history import IM_END, TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.engine.transformers.runtime import Cancelled, Runtime, Work, Written

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
+from literesearcher.engine.delivery import Delivery, shown
 from literesearcher.engine.port import GenerationRequest
-from literesearcher.engine.sglang.answer import Delivery, generation_of, shown
+from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.failures import aborted, refusals
 from literesearcher.engine.sglang.pool import Conversations, engine_load
 from literesearcher.engine.sglang.sampling import priority, sampling_params

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from literesearcher.engine.sglang.checkpoint import (
+from literesearcher.engine.checkpoint import (
     check_context,
     check_parallel,
     check_sum,
-    checksum,
+    file_sums,
     read_checkpoint,
+    whole_sum,
 )
 from literesearcher.errors import ConfigurationError
 
@@ -122,19 +124,22 @@ def test_a_context_beyond_the_model(folder: Path):
         check_context(read_checkpoint(folder), 262_145)
 
 
-def test_the_checksum_is_of_names_and_bytes(folder: Path):
+def test_the_checksum_is_of_names_and_bytes_as_sha256sum_prints_them(folder: Path):
     seen: list[tuple[int, int]] = []
-    good = checksum(folder, lambda read, total: seen.append((read, total)))
+    sums = file_sums(folder, lambda read, total: seen.append((read, total)))
     assert seen[-1][0] == seen[-1][1] > 0
-    check_sum(folder, good.upper())
+    good = whole_sum(sums)
+    shell = "sha256sum $(ls *.json *.safetensors | LC_ALL=C sort) | sha256sum"
+    assert subprocess.run(shell, shell=True, cwd=folder, capture_output=True, text=True).stdout.split()[0] == good
+    check_sum(file_sums(folder), good.upper(), folder)
     (folder / "README.md").write_text("not of the model")
-    check_sum(folder, good)
+    check_sum(file_sums(folder), good, folder)
     one, two = sorted(folder.glob("*.safetensors"))
     one.write_bytes(one.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ConfigurationError, match="MODEL_SHA256"):
-        check_sum(folder, good)
+        check_sum(file_sums(folder), good, folder)
     one.write_bytes(shard())
-    check_sum(folder, good)
+    check_sum(file_sums(folder), good, folder)
     two.rename(folder / "other.safetensors")
     with pytest.raises(ConfigurationError, match="MODEL_SHA256"):
-        check_sum(folder, good)
+        check_sum(file_sums(folder), good, folder)

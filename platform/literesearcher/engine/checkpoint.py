@@ -1,14 +1,14 @@
-"""A checkpoint on disk: what must hold before SGLang is started with it.
+"""A checkpoint on disk: what must hold before a runtime is started with it.
 
 Owns: reading `config.json`, the index of shards and the checksum, and the sentence for each thing that is wrong, since
-SGLang's own answer is a trace in a child process after half a minute. Refuses to know: SGLang, GPUs.
-Above: `engine.sglang.engine`.
+SGLang's own answer is a trace in a child process after half a minute. Refuses to know: SGLang, GPUs, downloads.
+Above: `engine.weights`, `engine.sglang`, `engine.transformers`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ import orjson
 
 from literesearcher.errors import ConfigurationError
 
+MODEL_PATH = "LITERESEARCHER_SGLANG__MODEL_PATH"
 _BLOCK = 4 * 1024 * 1024
 _WEIGHTS = (".safetensors", ".json")
+Progress = Callable[[int, int], None]
+"""(bytes so far, bytes in all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,7 @@ class Checkpoint:
         return self.folder / "tokenizer.json"
 
 
-def read_checkpoint(
-    folder: Path, *, weights: bool = True, setting: str = "LITERESEARCHER_SGLANG__MODEL_PATH"
-) -> Checkpoint:
+def read_checkpoint(folder: Path, *, weights: bool = True, setting: str = MODEL_PATH) -> Checkpoint:
     """ConfigurationError where the folder, which `setting` names, is no whole checkpoint. `weights` False: shape and
     tokenizer only."""
     if not folder.is_dir():
@@ -83,12 +84,11 @@ def check_context(checkpoint: Checkpoint, context_length: int) -> None:
         )
 
 
-def checksum(folder: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """SHA-256 over name and content of the folder's weights and JSON files, by name. `progress` gets bytes read and
-    bytes in all."""
+def file_sums(folder: Path, progress: Progress | None = None) -> dict[str, str]:
+    """SHA-256 of each of the folder's weights and JSON files, by name. `progress` gets bytes read and bytes in all."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _WEIGHTS)
     total, read = sum(path.stat().st_size for path in files), 0
-    whole = hashlib.sha256()
+    sums = {}
     for path in files:
         one = hashlib.sha256()
         with path.open("rb") as file:
@@ -97,14 +97,20 @@ def checksum(folder: Path, progress: Callable[[int, int], None] | None = None) -
                 read += len(block)
                 if progress is not None:
                     progress(read, total)
-        whole.update(f"{one.hexdigest()}  {path.name}\n".encode())
-    return whole.hexdigest()
+        sums[path.name] = one.hexdigest()
+    return sums
 
 
-def check_sum(folder: Path, wanted: str, progress: Callable[[int, int], None] | None = None) -> None:
+def whole_sum(sums: Mapping[str, str]) -> str:
+    """SHA-256 over name and sum of these files, by name: as `sha256sum` prints them."""
+    lines = (f"{one}  {name}\n" for name, one in sorted(sums.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check_sum(sums: Mapping[str, str], wanted: str, folder: Path) -> None:
     """ConfigurationError where the files are not those that the operator named."""
-    found = checksum(folder, progress)
-    if found != wanted.lower():
+    found = whole_sum(sums)
+    if found != wanted.strip().lower():
         raise ConfigurationError(
             f"the checkpoint in {folder} is not the one that LITERESEARCHER_SGLANG__MODEL_SHA256 names: "
             f"its files give {found}"
