@@ -17,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from literesearcher.cluster.engine_http import EngineHttp
+from literesearcher.cluster.engine_signals import EngineSignals
 from literesearcher.cluster.routing.hint import RouteHint
 from literesearcher.cluster.routing.stats import Reporter, metadata
-from literesearcher.cluster.scaling.ray_policies import engine_stats
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, Engine, EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.timing.clock import SystemClock
 
 PIECE_SECONDS = 0.25
 """Text of so long goes as one piece. A piece costs about 1.1 ms of CPU on each side."""
@@ -69,6 +70,7 @@ class EngineReplica:
             await self._engine.start()
         self._loaded = self._engine if isinstance(self._engine, _Loaded) else None
         self._reporter = Reporter()
+        self._signals = EngineSignals(SystemClock())
         self._generated = False
         self._http = EngineHttp(self._engine, token()) if token is not None else None
 
@@ -95,8 +97,10 @@ class EngineReplica:
         """Pieces of text, then the outcome. Cancelling it closes the generation."""
         pieces: list[str] = []
         some = asyncio.Event()
+        call = self._signals.begun()
 
         async def sink(text: str) -> None:
+            self._signals.came(call)
             pieces.append(text)
             some.set()
 
@@ -117,6 +121,7 @@ class EngineReplica:
                 yield "".join(pieces)
             yield work.result()
         finally:
+            self._signals.ended(call)
             work.cancel()
             await asyncio.wait([work])
 
@@ -128,6 +133,12 @@ class EngineReplica:
     async def load(self) -> EngineLoad | None:
         """The load now, None of an engine that holds no conversations."""
         return await self._loaded.load() if self._loaded is not None else None
+
+    async def exchange(self, queued: int | None, live: int | None) -> tuple[str, EngineLoad | None]:
+        """An orchestrator tells what the job store counts, None where it does not know, and hears this replica's id
+        and load, None where there is no pool."""
+        self._signals.told(queued, live)
+        return self._place.replica, await self.load()
 
     async def leave(self, node: str) -> None:
         """Where this replica is on that node: take no new jobs, and let those kept here go a few at a time."""
@@ -152,7 +163,7 @@ class EngineReplica:
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What the scaling policy reads in the controller, empty without a pool."""
         load = await self.load()
-        return engine_stats(load) if load is not None else {}
+        return self._signals.record(load) if load is not None else {}
 
     async def check_health(self) -> None:
         """A real generation of one token, unless one has ended since the last check; raises where none comes."""

@@ -1,8 +1,9 @@
 """The application `orchestrator`: replicas that nobody calls; each pulls jobs from the store.
 
 Owns: that a worker runs from the replica's start to its stop, and that a stopping one hands its jobs back before it
-goes. Refuses to know: how jobs run (`orchestrator.worker`), what they call. A replica that is killed hands nothing
-back: its leases run out, as any dead worker's.
+goes; that its surroundings are looked at for as long, and recorded for the scaling policy. Refuses to know: how jobs
+run (`orchestrator.worker`), what they call. A replica that is killed hands nothing back: its leases run out, as any
+dead worker's.
 """
 
 from __future__ import annotations
@@ -10,10 +11,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
+from literesearcher.cluster.surroundings import Surroundings
 from literesearcher.orchestrator.worker import Orchestrator
 
-OpenOrchestrator = Callable[[], AbstractAsyncContextManager[Orchestrator]]
+
+@dataclass(frozen=True, slots=True)
+class OpenedOrchestrator:
+    """What a replica holds."""
+
+    worker: Orchestrator
+    surroundings: Surroundings
+
+
+OpenOrchestrator = Callable[[], AbstractAsyncContextManager[OpenedOrchestrator]]
 
 
 class OrchestratorReplica:
@@ -21,18 +33,27 @@ class OrchestratorReplica:
 
     async def __init__(self, opening: OpenOrchestrator) -> None:  # type: ignore[misc]  # Serve awaits it.
         self._opened = opening()
-        worker = await self._opened.__aenter__()
+        held = await self._opened.__aenter__()
+        self._surroundings = held.surroundings
         self._stop = asyncio.Event()
-        self._running = asyncio.create_task(worker.run(self._stop))
+        self._watching = asyncio.create_task(held.surroundings.watch_forever())
+        self._running = asyncio.create_task(held.worker.run(self._stop))
 
     async def check_health(self) -> None:
         """A worker whose loop ended by itself serves nobody: its error, or that it ended."""
-        if self._running.done():
-            self._running.result()
-            raise RuntimeError("the worker has ended")
+        for task in (self._running, self._watching):
+            if task.done():
+                task.result()
+                raise RuntimeError("the worker has ended")
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy reads in the controller, empty while the store is silent."""
+        return self._surroundings.record()
 
     async def __del__(self) -> None:
         """Finish the current steps, hand the jobs back, close. Serve waits for it, for the drain's bound."""
         self._stop.set()
         await asyncio.wait([self._running])
+        self._watching.cancel()
+        await asyncio.wait([self._watching])
         await self._opened.__aexit__(None, None, None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from literesearcher.cluster.routing.hint import RouteHint, hint_of, session_of
 from literesearcher.cluster.serve_failures import FAILURES, lost_call
+from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.errors import BoundaryError, LiteResearcherError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DESCRIBE_SECONDS = 15.0
 RELEASE_SECONDS = 5.0
+EXCHANGE_SECONDS = 3.0
 GRACE_SECONDS = 5.0
 """The replica's own deadline comes first; this one is for a replica that does not answer at all."""
 
@@ -77,6 +79,18 @@ class ServeEngine:
         with contextlib.suppress(TimeoutError, *FAILURES):
             async with asyncio.timeout(RELEASE_SECONDS):
                 await told.results_async(return_exceptions=True)
+
+    async def exchange(self, queued: int | None, live: int | None) -> dict[str, EngineLoad | None]:
+        """Tell every replica what the job store counts, and hear each one's load by its id; see `EngineReplica`. One
+        that does not answer is left out."""
+        told = self._handle.broadcast("exchange", queued, live)
+        try:
+            answers = await told.results_async(timeout_s=EXCHANGE_SECONDS, return_exceptions=True)
+        except FAILURES as error:
+            raise lost_call(error, "the engine", room="engine") from error
+        except TimeoutError:
+            raise _late() from None
+        return dict(answer for answer in answers if isinstance(answer, tuple))
 
     def count_tokens(self, text: str) -> int | None:
         """By the model's own tokenizer, None where no file was named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import tomllib
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 
 from literesearcher.cluster import release
 from literesearcher.cluster.configuration import serve_configuration
+from literesearcher.cluster.scaling.signs import Signs
 from literesearcher.errors import ConfigurationError
 from literesearcher.settings.environment import secret_environment
 from literesearcher.settings.load import load_settings
 from literesearcher.settings.model import Settings
+from literesearcher.testing.manual_clock import ManualClock
 
 P = "LITERESEARCHER_"
 SECRETS = {
@@ -76,7 +79,8 @@ def test_a_replica_reads_the_settings_that_were_meant() -> None:
         ("JINA__PER_SECOND", "3", {"tools"}),
         ("ORCHESTRATOR__GRACE_SECONDS", "3", {"orchestrator"}),
         ("BUDGETS__USD_PER_DAY", "3", {"orchestrator"}),
-        ("CLUSTER__ORCHESTRATOR_REPLICAS", "3", {"orchestrator"}),
+        ("CLUSTER__ORCHESTRATOR_MAX_REPLICAS", "3", {"orchestrator"}),
+        ("CLUSTER__TOOLS_MIN_REPLICAS", "2", {"tools"}),
         ("CLUSTER__ENGINE_MAX_REPLICAS", "3", {"engine"}),
         ("SGLANG__CHUNKED_PREFILL_TOKENS", "4096", {"engine"}),
         ("GATEWAY__PORT", "9000", set()),
@@ -85,6 +89,23 @@ def test_a_replica_reads_the_settings_that_were_meant() -> None:
 def test_a_setting_changes_only_those_who_read_it(changed: str, value: str, touched: set[str]) -> None:
     before, after = applications(settings_of()), applications(settings_of(**{changed: value}))
     assert {name for name in before if before[name] != after[name]} == touched
+
+
+def test_each_application_rises_and_falls_by_its_own_policy() -> None:
+    """The controller can load each one with the arguments that it is given, and Serve adds no patience of its own."""
+    settings = settings_of(CLUSTER__ENGINE_MAX_REPLICAS="2", RESEARCH__MAX_CONCURRENT_JOBS="7")
+    taken: dict[str, dict[str, Any]] = {}
+    for name in ("engine", "tools", "orchestrator"):
+        scaling = deployment(settings, name)["autoscaling_config"]
+        assert scaling["upscale_delay_s"] == scaling["downscale_delay_s"] == 0
+        module, policy = scaling["policy"]["policy_function"].split(":")
+        made = getattr(importlib.import_module(module), policy)
+        taken[policy] = scaling["policy"]["policy_kwargs"]
+        made(**taken[policy], signs=Signs(name, ManualClock(), make=lambda _: lambda *_: None))
+    assert set(taken) == {"EnginePolicy", "ToolsPolicy", "OrchestratorPolicy"}
+    assert taken["OrchestratorPolicy"] == {"jobs": 7}
+    fixed = settings_of(CLUSTER__ORCHESTRATOR_MIN_REPLICAS="2", CLUSTER__ORCHESTRATOR_MAX_REPLICAS="2")
+    assert deployment(fixed, "orchestrator")["num_replicas"] == 2
 
 
 def test_an_engine_replica_takes_the_gpus_of_its_ranks() -> None:
@@ -115,6 +136,8 @@ def test_a_stopping_replica_has_the_time_that_was_set() -> None:
             "needs 4 GPUs of one node, and a node has 2",
         ),
         ({"CLUSTER__ENGINE_MIN_REPLICAS": "3"}, "CLUSTER__ENGINE_MIN_REPLICAS is 3, above"),
+        ({"CLUSTER__TOOLS_MIN_REPLICAS": "9"}, "CLUSTER__TOOLS_MIN_REPLICAS is 9, above"),
+        ({"CLUSTER__ORCHESTRATOR_MIN_REPLICAS": "9"}, "CLUSTER__ORCHESTRATOR_MIN_REPLICAS is 9, above"),
         ({"CLUSTER__HTTP_HOST": "0.0.0.0"}, "set LITERESEARCHER_CLUSTER__TOKEN"),
         ({"TOOLS__URL": "http://tools:8001"}, "a cluster has its own"),
     ],

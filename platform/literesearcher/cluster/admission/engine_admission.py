@@ -22,7 +22,8 @@ LOOK_SECONDS = 1.0
 ASK_SECONDS = 2.0
 
 Loads = Callable[[], Awaitable[Mapping[str, EngineLoad | None]]]
-"""Each replica's load by its name, None of one that does not say. May raise `BoundaryError`."""
+"""Each replica's load by its name, None of one that does not say; empty where none has a pool, and nothing bounds the
+worker but `most`. May raise `BoundaryError`."""
 
 
 class EngineAdmission:
@@ -33,7 +34,7 @@ class EngineAdmission:
         self._most = most
         self._clock = clock
         self._tuning = tuning or WindowTuning()
-        self._windows: Mapping[str, Window] = {}
+        self._windows: Mapping[str, Window] = {"": Window(self._tuning.first, clock.monotonic())}
         self._looked_at: float | None = None
 
     async def room(self, held: int) -> int:
@@ -42,8 +43,9 @@ class EngineAdmission:
         if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             await self._look(held)
-        windows = self._windows or {"": Window(self._tuning.first, now)}
-        return room(windows, held=held, most=self._most)
+        if not self._windows:
+            return max(0, self._most - held)
+        return room(self._windows, held=held, most=self._most)
 
     async def _look(self, held: int) -> None:
         try:

@@ -28,7 +28,7 @@ class ToolsLoad:
 
     in_flight: int
     headroom: float = 1.0
-    """Of the time its calls took of late, the share in which they did not wait for a provider's limit."""
+    """Of the time that requests took of late, the share in which they did not wait for a provider's limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,75 +1,160 @@
-"""The engine's scaling policy as Ray Serve calls it: in the controller, eight times a second, in one instance.
+"""The scaling policies as Ray Serve calls them: in the controller, eight times a second, one instance an application.
 
-Owns: from what replicas record (`engine_stats`, each second or so) to a reading, and back to a number and values that a
-metric can show. It waits for nothing and never raises, since a policy that does leaves its application unhealthy: what
-cannot be read is missing, and then the number stays. Refuses to know: the rule (`engine_policy`), the job store: the
-backlog reaches the pools as KV and as prompts in line, through the jobs that workers hold.
+Owns: from what replicas recorded (`records`) to a reading of a pure policy, and back to a number, shown by `signs`.
+They wait for nothing, read nothing outside, and never raise. Where the backlog comes from: each orchestrator replica
+reads the job store, records the counts, and tells them to the engine replicas, which record them in turn. So the
+controller needs no store, no secret and no thread, and what is not heard of is missing: then the number stays.
+Refuses to know: the rules (`engine_policy`, `queue_policies`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, fields
 from typing import Any
 
-from literesearcher.cluster.scaling.engine_policy import EngineMemory, EngineReading, EngineTuning, decide
-from literesearcher.cluster.scaling.steps import Fleet, Pace
-from literesearcher.engine.load import EngineLoad
+from literesearcher.cluster.scaling.engine_policy import EngineMemory, EngineReading, EngineTuning
+from literesearcher.cluster.scaling.engine_policy import decide as decide_engines
+from literesearcher.cluster.scaling.queue_policies import (
+    OrchestratorTuning,
+    ToolsReading,
+    ToolsTuning,
+    Work,
+    decide_orchestrators,
+    decide_tools,
+)
+from literesearcher.cluster.scaling.records import engine_loads, fleet_of, tools_loads, ttft_of, work_of
+from literesearcher.cluster.scaling.signs import Signs
+from literesearcher.cluster.scaling.steps import Decision, Fleet, Pace, Patience
 from literesearcher.timing.clock import Clock, SystemClock
 
-STALE_SECONDS = 10.0
-"""Records come each second and are up to 2.5 s old: so old, several in a row did not come."""
-_NAMES = tuple(field.name for field in fields(EngineLoad))
-_UNREADABLE = (AttributeError, ArithmeticError, IndexError, KeyError, TypeError, ValueError)
+Wanted = tuple[int, dict[str, Any]]
+"""The number, and the decision's reason and terms."""
 
 
-def engine_stats(load: EngineLoad) -> dict[str, float]:
-    """For `record_autoscaling_stats` of a replica."""
-    return {name: float(value) for name, value in asdict(load).items()}
+class _Shown:
+    """What the three have in common: a clock, the application's name, how long a replica may take to start."""
+
+    def __init__(self, application: str, start_seconds: float, clock: Clock | None, signs: Signs | None) -> None:
+        self.clock = clock or SystemClock()
+        self._start_seconds = start_seconds
+        self._signs = signs or Signs(application, self.clock)
+        self._short_since: float | None = None
+
+    def show(self, decision: Decision, fleet: Fleet) -> Wanted:
+        """A replica that has not come in twice its time is blocked: no node has room for it, or it does not start."""
+        now = self.clock.monotonic()
+        if fleet.running >= fleet.target:
+            self._short_since = None
+        elif self._short_since is None:
+            self._short_since = now
+        blocked = self._short_since is not None and now - self._short_since > 2 * self._start_seconds
+        reason = "blocked" if blocked and decision.reason not in ("missing", "down", "bounds") else decision.reason
+        self._signs.show(decision, reason)
+        return decision.replicas, {"reason": reason, **decision.terms}
 
 
 class EnginePolicy:
-    """`AutoscalingPolicy(policy_function="literesearcher.cluster.scaling.ray_policies:EnginePolicy")`."""
+    """`AutoscalingPolicy(policy_function="literesearcher.cluster.scaling.ray_policies:EnginePolicy")`; so the others,
+    with their arguments as `policy_kwargs`."""
 
     def __init__(
         self,
+        application: str = "engine",
         start_seconds: float = 120.0,
         context_length: int = 131_072,
         up_seconds: float = 3.0,
         down_seconds: float = 60.0,
         clock: Clock | None = None,
+        signs: Signs | None = None,
     ) -> None:
         self._tuning = EngineTuning(
             pace=Pace(up_seconds=up_seconds, down_seconds=down_seconds),
             start_seconds=start_seconds,
             job_tokens=context_length,
         )
-        self._clock = clock or SystemClock()
+        self._shown = _Shown(application, start_seconds, clock, signs)
         self._memory = EngineMemory()
 
-    def __call__(self, ctx: Any) -> tuple[int, dict[str, Any]]:
+    def __call__(self, ctx: Any) -> Wanted:
         """The wanted number, and the decision's terms."""
-        target = int(ctx.target_num_replicas)
-        least, most = int(ctx.capacity_adjusted_min_replicas), int(ctx.capacity_adjusted_max_replicas)
-        running = list(ctx.running_replicas or ())
-        fleet = Fleet(target, min(target, len(running)), least, max(least, most))
-        loads = [self._load(ctx, replica) for replica in running]
+        fleet = fleet_of(ctx)
+        if fleet is None:
+            return _unreadable(ctx)
+        loads = engine_loads(ctx)
         heard = [load for load in loads if load is not None]
-        reading = EngineReading(self._clock.monotonic(), heard, missing=len(loads) - len(heard))
-        decision, self._memory = decide(reading, fleet=fleet, tuning=self._tuning, memory=self._memory)
-        return decision.replicas, {"reason": decision.reason, **decision.terms}
+        queued, live = work_of(ctx)
+        reading = EngineReading(
+            self._shown.clock.monotonic(),
+            heard,
+            missing=len(loads) - len(heard),
+            queued=queued,
+            live=live,
+            ttft_seconds=ttft_of(ctx),
+        )
+        decision, self._memory = decide_engines(reading, fleet=fleet, tuning=self._tuning, memory=self._memory)
+        return self._shown.show(decision, fleet)
 
-    def _load(self, ctx: Any, replica: Any) -> EngineLoad | None:
-        try:
-            values = {name: ctx.raw_metrics[name][replica][-1] for name in _NAMES}
-            now = ctx.current_time
-            known = {name: float(point.value) for name, point in values.items()}
-            fresh = now is None or all(now - point.timestamp <= STALE_SECONDS for point in values.values())
-        except _UNREADABLE:
-            return None
-        if not fresh or not all(math.isfinite(value) and value >= 0 for value in known.values()):
-            return None
-        rounded: dict[str, Any] = {
-            name: value if name.endswith("_per_second") else int(value) for name, value in known.items()
-        }
-        return EngineLoad(**rounded)
+
+class OrchestratorPolicy:
+    """`jobs`: at once of a replica."""
+
+    def __init__(
+        self,
+        application: str = "orchestrator",
+        jobs: int = 64,
+        up_seconds: float = 3.0,
+        down_seconds: float = 60.0,
+        start_seconds: float = 60.0,
+        clock: Clock | None = None,
+        signs: Signs | None = None,
+    ) -> None:
+        self._tuning = OrchestratorTuning(
+            pace=Pace(high=0.9, low=0.6, up_seconds=up_seconds, down_seconds=down_seconds), jobs=jobs
+        )
+        self._shown = _Shown(application, start_seconds, clock, signs)
+        self._patience = Patience()
+
+    def __call__(self, ctx: Any) -> Wanted:
+        """As `EnginePolicy`."""
+        fleet = fleet_of(ctx)
+        if fleet is None:
+            return _unreadable(ctx)
+        work = Work(self._shown.clock.monotonic(), *work_of(ctx))
+        decision, self._patience = decide_orchestrators(work, fleet=fleet, tuning=self._tuning, patience=self._patience)
+        return self._shown.show(decision, fleet)
+
+
+class ToolsPolicy:
+    """`calls`: at once of a replica."""
+
+    def __init__(
+        self,
+        application: str = "tools",
+        calls: int = 64,
+        up_seconds: float = 3.0,
+        down_seconds: float = 60.0,
+        start_seconds: float = 60.0,
+        clock: Clock | None = None,
+        signs: Signs | None = None,
+    ) -> None:
+        self._tuning = ToolsTuning(
+            pace=Pace(high=0.8, low=0.5, up_seconds=up_seconds, down_seconds=down_seconds), calls=calls
+        )
+        self._shown = _Shown(application, start_seconds, clock, signs)
+        self._patience = Patience()
+
+    def __call__(self, ctx: Any) -> Wanted:
+        """As `EnginePolicy`."""
+        fleet = fleet_of(ctx)
+        if fleet is None:
+            return _unreadable(ctx)
+        loads = tools_loads(ctx)
+        heard = [load for load in loads if load is not None]
+        reading = ToolsReading(self._shown.clock.monotonic(), heard, missing=len(loads) - len(heard))
+        decision, self._patience = decide_tools(reading, fleet=fleet, tuning=self._tuning, patience=self._patience)
+        return self._shown.show(decision, fleet)
+
+
+def _unreadable(ctx: Any) -> Wanted:
+    """Serve bounds the number by itself."""
+    target = getattr(ctx, "target_num_replicas", 1)
+    return target if isinstance(target, int) else 1, {"reason": "missing"}
