@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from literesearcher.cluster.engine_figures import ray_figures
 from literesearcher.cluster.engine_http import EngineHttp
 from literesearcher.cluster.engine_signals import EngineSignals
 from literesearcher.cluster.routing.hint import RouteHint
@@ -70,6 +71,7 @@ class EngineReplica:
             await self._engine.start()
         self._loaded = self._engine if isinstance(self._engine, _Loaded) else None
         self._reporter = Reporter()
+        self._figures = ray_figures(self._engine, SystemClock())
         self._signals = EngineSignals(SystemClock())
         self._generated = False
         self._http = EngineHttp(self._engine, token()) if token is not None else None
@@ -157,7 +159,9 @@ class EngineReplica:
         return metadata(load.kv_capacity) if load is not None else {}
 
     async def record_routing_stats(self) -> dict[str, Any]:
-        """What routers in all callers read every second or two."""
+        """What routers in all callers read every second or two; the runtime's metrics are shown in passing."""
+        if self._figures is not None:
+            await self._figures.look()
         return self._reporter.report(await self.load())
 
     async def record_autoscaling_stats(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ray.util import metrics
 
 from literesearcher.telemetry.router_metrics import Count, Declared
+from literesearcher.telemetry.scaling_metrics import DeclaredGauge, Set
 
 
 def ray_metric(declared: Declared) -> Count:
@@ -22,3 +23,9 @@ def ray_metric(declared: Declared) -> Count:
     else:
         use = metrics.Counter(declared.name, declared.help, tag_keys=keys).inc
     return lambda value, label: use(value, tags={declared.label: label} if declared.label else {})
+
+
+def ray_gauge(declared: DeclaredGauge) -> Set:
+    """A gauge."""
+    gauge = metrics.Gauge(declared.name, declared.help, tag_keys=declared.labels)
+    return lambda value, labels: gauge.set(value, tags=dict(labels))

@@ -41,6 +41,16 @@ class Keeping(Protocol):
 
 
 @runtime_checkable
+class Measured(Protocol):
+    """A runtime that counts for operators."""
+
+    def figures(self) -> dict[str, float]:
+        """By the names of `telemetry.engine_metrics`, totals since its last start; empty while it is not running.
+        Blocks for some 30 ms."""
+        ...
+
+
+@runtime_checkable
 class Loaded(Protocol):
     """A runtime that holds conversations in a KV cache."""
 

@@ -23,7 +23,7 @@ from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.arguments import PINNED
 from literesearcher.engine.sglang.containment import metrics_folder
 from literesearcher.engine.sglang.failures import late, unreachable
-from literesearcher.engine.sglang.metrics import SglangMetrics
+from literesearcher.engine.sglang.metrics import SglangMetrics, figures
 from literesearcher.engine.sglang.model import Model
 from literesearcher.engine.sglang.pool import Conversations, engine_load
 from literesearcher.engine.sglang.requests import last_heard, one_token, streamed, whole
@@ -206,6 +206,10 @@ class SglangEngine:
     def collector(self) -> SglangMetrics:
         """SGLang's metric families, to be registered once."""
         return SglangMetrics(lambda: metrics_folder() if self._section.metrics and self.process_ids else None)
+
+    def figures(self) -> dict[str, float]:
+        """Of SGLang's families, for a process whose metrics leave by another way. Blocks for some 30 ms."""
+        return figures(self.collector.collect())
 
     @property
     def process_ids(self) -> list[int]:
