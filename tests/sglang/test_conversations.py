@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from cpu_kit import lesson
 from cpu_kit.scripted import ScriptedSglang
 from literesearcher.engine.port import Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Message, Sampling
 
 POOL, CONTEXT = 8192, 4096
+TIGHT = 2048
+"""A pool that holds one conversation of its context."""
 _numbers = itertools.count()
 STEADY = Sampling(temperature=0.0, stop=())
 
@@ -93,14 +96,31 @@ async def test_a_prompt_too_long_is_told_as_such_and_the_longest_that_fits_is_an
     await small.check()
 
 
-async def test_eight_jobs_that_are_more_than_the_pool_all_end(small: ScriptedSglang):
-    jobs = [(f"job-{number}", prompt(300)) for number in range(8)]
-    done = await asyncio.gather(*(turn(small, name, messages, 40) for name, messages in jobs))
-    assert sum(one.usage.prompt_tokens + 40 for one in done) > POOL
-    assert [one.usage.completion_tokens for one in done] == [40] * 8
-    for name, _ in jobs:
-        await small.release(name)
-    await held(small, 0)
+async def test_eight_jobs_that_are_more_than_the_pool_all_end_and_say_what_each_says_alone(
+    start, taught_model: Path, tmp_path: Path
+):
+    lessons = await asyncio.to_thread(lesson.recorded, tmp_path)
+    engine = await start(taught_model, context_length=TIGHT, kv_tokens=TIGHT, max_running=8)
+    jobs = {f"job-{seed}": lesson.varied(lessons, seed)[:6] for seed in range(1, 9)}
+    alone = {}
+    for name, messages in jobs.items():
+        alone[name] = (await turn(engine, name, messages, 120)).token_ids
+        await engine.release(name)
+    prompts = [engine.model.history.prompt(messages) for messages in jobs.values()]
+    shared = next(at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
+    assert shared + sum(len(ids) - shared for ids in prompts) > TIGHT
+    together = asyncio.gather(*(turn(engine, name, messages, 120) for name, messages in jobs.items()))
+    queued = 0
+    while not together.done():
+        queued = max(queued, (await engine.load()).waiting)
+        await asyncio.sleep(0.01)
+    answers = await together
+    assert queued > 0
+    assert {name: one.token_ids for name, one in zip(jobs, answers, strict=True)} == alone
+    assert [one.text for one in answers] == [lesson.TURNS[2]] * 8
+    for name in jobs:
+        await engine.release(name)
+    await held(engine, 0)
 
 
 async def test_giving_a_call_up_ends_it_in_sglang_and_no_other(small: ScriptedSglang):

@@ -118,8 +118,32 @@ async def test_stop_strings_end_the_turn_and_are_cut_off(engine: ScriptedSglang)
     assert "".join(heard) == generation.text
 
 
-async def test_a_seed_is_taken_without_being_an_error(engine: ScriptedSglang):
-    assert (await said(engine, 2, seed=7)).usage.completion_tokens == 2
+async def test_a_seed_is_taken_and_changes_nothing_where_the_runtime_is_not_deterministic(engine: ScriptedSglang):
+    said_so = {ids(await said(engine, 8, seed=7)) for _ in range(4)}
+    assert len(said_so) > 1
+
+
+async def test_the_published_sampling_is_sent_to_the_scheduler_field_by_field(
+    engine: ScriptedSglang, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[Any] = []
+    assert engine._runtime is not None
+    manager = engine._runtime._engine.tokenizer_manager
+    send = manager._send_one_request
+
+    async def spied(tokenized: Any) -> Any:
+        sent.append(tokenized.sampling_params)
+        return await send(tokenized)
+
+    monkeypatch.setattr(manager, "_send_one_request", spied)
+    published = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.0, "presence_penalty": 1.1}
+    published |= {"repetition_penalty": 1.0}
+    request = GenerationRequest("", ASKED, Sampling(seed=7), 11)
+    await engine.generate(request, timeout_seconds=120)
+    params = sent[0]
+    assert {name: getattr(params, name) for name in published} == published
+    assert (params.max_new_tokens, params.sampling_seed) == (11, 7)
+    assert sorted(params.stop_strs) == sorted(["<tool_response>", "\n<tool_response>"])
 
 
 @pytest.mark.parametrize("wrong", [{"top_p": 7.0}, {"temperature": -1.0}, {"min_p": 3.0}, {"repetition_penalty": 0.0}])

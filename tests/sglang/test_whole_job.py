@@ -14,6 +14,7 @@ from typing import Any
 
 from cpu_kit.lesson import ANSWER, QUESTION, TURNS
 from cpu_kit.scripted import ScriptedSglang
+from cpu_kit.tiny_model import END
 from literesearcher.cli.local_corpus import prepare_corpus
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.wiring import Platform, open_platform
@@ -25,9 +26,9 @@ GREEDY = {"temperature": 0.0, "presence_penalty": 0.0}
 PATIENCE = 300
 
 
-async def run_job(platform: Platform, sampling: dict[str, Any] | None = None) -> Any:
+async def run_job(platform: Platform, sampling: dict[str, Any], **spec: Any) -> Any:
     made = new_job(
-        JobSpec(input=QUESTION, sampling=sampling or {}),
+        JobSpec(input=QUESTION, sampling=sampling, **spec),
         tenant_id=TENANT,
         research=platform.settings.research,
         prompts=platform.prompts,
@@ -89,6 +90,62 @@ async def test_two_jobs_at_once_keep_their_own_histories(taught: ScriptedSglang,
     for program in {request.program for request, _ in watched.seen}:
         assert [generation.text for request, generation in watched.seen if request.program == program] == list(TURNS)
         await taught.release(program)
+
+
+SUBJECTS = ("heapq merge", "bisect insort", "itertools chain", "collections deque", "functools reduce", "json dumps")
+
+
+class Noting:
+    """The script of a job that searches until its context is full, notes each step, and answers two turns later."""
+
+    def __init__(self, engine: ScriptedSglang) -> None:
+        self._history = engine.model.history
+        self.said: list[str] = []
+        self.searches = self.notes = 0
+        self.later = 0
+
+    def __call__(self, request: GenerationRequest) -> list[int]:
+        if request.purpose == "compress":
+            self.notes += 1
+            text = f"This is step {self.notes}.\n</think>\nStep {self.notes} found a page of the Python library."
+        elif self.later == 2:
+            text = f"I know enough.\n</think>\n<answer>\n{ANSWER}\n</answer>"
+        else:
+            self.later += self.notes > 0
+            asked = json.dumps({"name": "search", "arguments": {"query": [SUBJECTS[self.searches % len(SUBJECTS)]]}})
+            self.searches += 1
+            text = f"I search for number {self.searches}.\n</think>\n<tool_call>\n{asked}\n</tool_call>"
+        self.said.append(text)
+        return [*self._history._written(text), END]
+
+
+async def test_a_job_whose_context_is_full_goes_on_from_its_notes_and_each_epoch_finds_its_own_cache(
+    taught: ScriptedSglang, tmp_path: Path
+):
+    settings = Settings(data_dir=tmp_path)
+    await asyncio.to_thread(prepare_corpus, settings)
+    watched, script = Watched(taught), Noting(taught)
+    taught.script = script
+    async with open_platform(settings) as platform:
+        full = {"at_context_limit": "compress", "limits": {"context_length": 5120}}
+        ended = await run_job(dataclasses.replace(platform, engine=watched), GREEDY, **full)
+        assert (ended.stop_reason, ended.output_text) == ("answer", ANSWER)
+    assert [generation.text for _, generation in watched.seen] == script.said
+    turns = [(request, one) for request, one in watched.seen if request.purpose == "turn"]
+    notes = [request for request, _ in watched.seen if request.purpose == "compress"]
+    assert script.notes == len(notes) >= 2
+    assert len({request.prefix_epoch for request, _ in turns}) == 2
+    known, epoch = 0, turns[0][0].prefix_epoch
+    for request, generation in turns:
+        used = generation.usage
+        if request.prefix_epoch != epoch:
+            # What is left of before: the prompt of all jobs and the question.
+            epoch, known = request.prefix_epoch, taught.count_tokens(request.messages[0].content) or 0
+        assert used.cached_tokens is not None
+        assert known - 1 <= used.cached_tokens < used.prompt_tokens
+        known = used.prompt_tokens + used.completion_tokens
+    assert "Step 1 found a page" in turns[-1][0].messages[1].content
+    await taught.release(turns[0][0].program)
 
 
 def _ask(url: str, body: Any = None) -> Any:

@@ -143,7 +143,7 @@ class SglangEngine:
         """What SGLang's `async_generate` is called with, but for streaming."""
         arguments: dict[str, Any] = {
             "input_ids": ids,
-            "sampling_params": sampling_params(request),
+            "sampling_params": sampling_params(request, deterministic=self._section.deterministic),
             "rid": self._rid(),
         }
         if self._section.priority_scheduling:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from literesearcher.engine.port import GenerationRequest
+from literesearcher.engine.sglang.failures import refused
 
 HEALTH_PRIORITY = 100_000
 """Above every job's: a check that queues says nothing."""
@@ -16,9 +17,12 @@ _CLASSES = {"turn": 2, "context_answer": 2, "compress": 1, "extract": 0}
 """At one job priority, a turn before the summaries that shorten a history, and both before the reading of pages."""
 
 
-def sampling_params(request: GenerationRequest) -> dict[str, Any]:
-    """The dictionary that SGLang takes; ranges are checked by SGLang itself."""
+def sampling_params(request: GenerationRequest, *, deterministic: bool = False) -> dict[str, Any]:
+    """The dictionary that SGLang takes; ranges are checked by SGLang itself. BoundaryError `engine_rejected` for what
+    a deterministic SGLang's scheduler would end at."""
     sampling = request.sampling
+    if deterministic and sampling.min_p > 0:
+        raise refused("min_p cannot be used with LITERESEARCHER_SGLANG__DETERMINISTIC=true")
     params: dict[str, Any] = {
         "max_new_tokens": request.max_tokens,
         "temperature": sampling.temperature,
