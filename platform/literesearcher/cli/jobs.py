@@ -49,20 +49,23 @@ def _print_json(value: Any, *, indent: bool = True) -> None:
 
 @command.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only these.")
+@click.option("--text", help="Only those whose question holds this.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One job object a line.")
 @click.pass_obj
-def list_jobs(tenant: str, status: Any, limit: int, as_json: bool) -> int:
+def list_jobs(tenant: str, status: Any, text: str | None, limit: int, as_json: bool) -> int:
     """Newest first."""
     from literesearcher.cli.terminal_text import one_line
     from literesearcher.gateway.public import job_object
-    from literesearcher.jobs.model import Job
+    from literesearcher.jobs.model import Job, JobFilter
+
+    only = JobFilter(status=status, text=text)
 
     async def look(store: Store) -> list[Job]:
         jobs: list[Job] = []
         cursor = None
         while len(jobs) < limit:
-            page = await store.list(tenant, status=status, cursor=cursor, limit=min(100, limit - len(jobs)))
+            page = await store.list(tenant, only=only, cursor=cursor, limit=min(100, limit - len(jobs)))
             jobs += page.jobs
             cursor = page.next_cursor
             if cursor is None:

@@ -125,6 +125,8 @@ CREATE: dict[str, Any] = {
 LIST: dict[str, Any] = {
     "summary": "List jobs, newest first",
     "operation_id": "listResearch",
+    "description": "Filters may be put together. A page of a search by `text` looks through the newest few thousand "
+    "jobs only: it may hold fewer than `limit`, even none, and `next_cursor` goes on from there.",
     "responses": {200: answer(JobList, "A page.", {"object": "list", "data": [JOB_COMPLETED], "next_cursor": None})}
     | _problems(401, 422, 503),
 }

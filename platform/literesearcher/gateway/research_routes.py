@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from literesearcher.gateway import examples, operations
@@ -19,7 +20,8 @@ from literesearcher.gateway.schemas import ResearchWish
 from literesearcher.jobs.cancellation import cancel
 from literesearcher.jobs.intake import JobSpec, new_job
 from literesearcher.jobs.live import QUEUE, inbox_topic, journal_topic
-from literesearcher.jobs.model import ENDED, Job, JobStatus
+from literesearcher.jobs.model import ENDED, Job, JobFilter, JobStatus
+from literesearcher.jobs.pages import MAX_TEXT
 from literesearcher.jobs.spending import budget_of
 
 JobId = Annotated[str, Path(description="A job's id.", examples=[examples.JOB_ID])]
@@ -62,11 +64,17 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.get("/v1/research", **operations.LIST)
     async def list_research(
         status: Annotated[JobStatus | None, Query(description="Only jobs of this status.")] = None,
+        text: Annotated[
+            str | None, Query(max_length=MAX_TEXT, description="Only jobs whose question holds this, in any case.")
+        ] = None,
+        created_from: Annotated[AwareDatetime | None, Query(description="Only jobs of then or later.")] = None,
+        created_before: Annotated[AwareDatetime | None, Query(description="Only jobs of before then.")] = None,
         cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
         tenant: str = tenant_of,
     ) -> Response:
-        page = await gateway.store.list(tenant, status=status, cursor=cursor, limit=limit)
+        only = JobFilter(status=status, text=text, created_from=created_from, created_before=created_before)
+        page = await gateway.store.list(tenant, only=only, cursor=cursor, limit=limit)
         data = [job_object(job) for job in page.jobs]
         return json_response({"object": "list", "data": data, "next_cursor": page.next_cursor})
 

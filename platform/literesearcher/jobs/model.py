@@ -98,8 +98,24 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list holds; what is None is not asked."""
+
+    status: JobStatus | None = None
+    text: str | None = None
+    """A part of the question, case of ASCII letters aside."""
+    created_from: datetime | None = None
+    """Created then or later."""
+    created_before: datetime | None = None
+
+
+EVERY_JOB = JobFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs newest first, and the cursor of the next page (None at the end)."""
+    """Jobs newest first, and the cursor of the next page (None at the end). A page of a search by text may hold fewer
+    than asked for, even none, and still have a next one: each looks through a bounded number of jobs."""
 
     jobs: list[Job]
     next_cursor: str | None

@@ -15,6 +15,11 @@ from literesearcher.errors import CallerError
 from literesearcher.jobs.ids import is_id
 
 MAX_LIMIT = 1000
+MAX_TEXT = 200
+"""Characters of a question to look for."""
+LOOKED_THROUGH = 5000
+"""Jobs that one page of a search by text looks through: questions have no index, so that the time of a page is bounded
+by this, and the cursor goes on from there."""
 
 
 def encode_cursor(created_at: float, job_id: str) -> str:
@@ -32,6 +37,15 @@ def decode_cursor(cursor: str) -> tuple[float, str]:
     if type(created_at) is not float or not isinstance(job_id, str) or not is_id(job_id, "job"):
         raise CallerError("the cursor was not made by this list", code="invalid_cursor", field="cursor")
     return created_at, job_id
+
+
+def checked_text(text: str | None) -> str | None:
+    """None for nothing to look for; CallerError(field="text") for what no question can hold, or beyond MAX_TEXT."""
+    if not text:
+        return None
+    if len(text) > MAX_TEXT or "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise CallerError(f"text must be valid Unicode of at most {MAX_TEXT} characters", field="text")
+    return text
 
 
 def checked_limit(limit: int) -> int:

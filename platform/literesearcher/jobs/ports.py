@@ -13,7 +13,19 @@ from typing import Protocol
 
 from literesearcher.errors import CallerError
 from literesearcher.jobs.line import EVEN, Line
-from literesearcher.jobs.model import ApiKey, Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
+from literesearcher.jobs.model import (
+    EVERY_JOB,
+    ApiKey,
+    Backlog,
+    Claim,
+    Envelope,
+    Job,
+    JobFilter,
+    JobPage,
+    Letter,
+    NewJob,
+    Renewal,
+)
 from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
 from literesearcher.research.events import Event, JobEnded
 
@@ -35,9 +47,10 @@ class Jobs(Protocol):
         ...
 
     async def list(
-        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
+        self, tenant_id: str, *, only: JobFilter = EVERY_JOB, cursor: str | None = None, limit: int = 20
     ) -> JobPage:
-        """Newest first. A cursor that was not made here is `CallerError(field="cursor")`."""
+        """Newest first. A cursor that was not made here is `CallerError(field="cursor")`; so is what no question can
+        hold, of `text`."""
         ...
 
     async def delete(self, tenant_id: str, job_id: str) -> None:

@@ -16,9 +16,20 @@ from literesearcher.errors import CallerError, LiteResearcherError
 from literesearcher.jobs import pages
 from literesearcher.jobs.ids import is_id, new_id
 from literesearcher.jobs.line import EVEN, Line
-from literesearcher.jobs.model import Backlog, Claim, Envelope, Job, JobPage, JobStatus, Letter, NewJob, Renewal
+from literesearcher.jobs.model import (
+    EVERY_JOB,
+    Backlog,
+    Claim,
+    Envelope,
+    Job,
+    JobFilter,
+    JobPage,
+    Letter,
+    NewJob,
+    Renewal,
+)
 from literesearcher.jobs.spending import NO_LIMIT, Budget, Spend
-from literesearcher.jobs.sql import failures, journal, ledger, lines, queue, revisions
+from literesearcher.jobs.sql import failures, job_pages, journal, ledger, lines, queue, revisions
 from literesearcher.jobs.sql import jobs as job_rows
 from literesearcher.jobs.sql.runner import Runner
 from literesearcher.jobs.sql.schema import HEAD, STORE_LEVEL
@@ -112,13 +123,14 @@ class SqlJobs(SqlKeys):
         return await self._runner.read(partial(job_rows.get, tenant_id=tenant_id, job_id=_known(job_id)))
 
     async def list(
-        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
+        self, tenant_id: str, *, only: JobFilter = EVERY_JOB, cursor: str | None = None, limit: int = 20
     ) -> JobPage:
         """Newest first."""
         after = None if cursor is None else pages.decode_cursor(cursor)
         limit = pages.checked_limit(limit)
+        only = replace(only, text=pages.checked_text(only.text))
         return await self._runner.read(
-            partial(job_rows.page, tenant_id=tenant_id, status=status, after=after, limit=limit)
+            partial(job_pages.page, tenant_id=tenant_id, only=only, after=after, limit=limit)
         )
 
     async def delete(self, tenant_id: str, job_id: str) -> None:

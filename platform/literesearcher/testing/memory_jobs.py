@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from literesearcher.errors import CallerError, Conflict, NotFound
 from literesearcher.jobs import lifecycle, pages
 from literesearcher.jobs.ids import new_id
-from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
+from literesearcher.jobs.model import EVERY_JOB, Job, JobFilter, JobPage, NewJob
 from literesearcher.jobs.spending import NO_LIMIT, Budget
 from literesearcher.testing.memory_keys import MemoryKeys
 from literesearcher.testing.memory_ledger import MemoryLedger
@@ -26,6 +26,21 @@ class _Used:
     job_id: str
     digest: str | None
     at: datetime
+
+
+def _is_within(job: Job, only: JobFilter) -> bool:
+    return (
+        only.status in (None, job.status)
+        and (only.created_from is None or job.created_at >= only.created_from)
+        and (only.created_before is None or job.created_at < only.created_before)
+    )
+
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def _ascii_lower(text: str) -> str:
+    return text.translate(_LOWER)
 
 
 class MemoryJobs(MemoryKeys):
@@ -83,25 +98,30 @@ class MemoryJobs(MemoryKeys):
         return len(ended)
 
     async def list(
-        self, tenant_id: str, *, status: JobStatus | None = None, cursor: str | None = None, limit: int = 20
+        self, tenant_id: str, *, only: JobFilter = EVERY_JOB, cursor: str | None = None, limit: int = 20
     ) -> JobPage:
         """Newest first."""
         self._check_open()
         after = None if cursor is None else pages.decode_cursor(cursor)
         limit = pages.checked_limit(limit)
+        text = pages.checked_text(only.text)
         found = sorted(
             (
                 record.job
                 for record in self._records.values()
-                if record.job.tenant_id == tenant_id and status in (None, record.job.status)
+                if record.job.tenant_id == tenant_id and _is_within(record.job, only)
             ),
             key=age,
             reverse=True,
         )
         if after is not None:
             found = [job for job in found if age(job) < after]
-        more = len(found) > limit
-        return JobPage(found[:limit], pages.encode_cursor(*age(found[limit - 1])) if more else None)
+        stopped = None
+        if text is not None:
+            stopped = age(found[pages.LOOKED_THROUGH - 1]) if len(found) > pages.LOOKED_THROUGH else None
+            found = [job for job in found[: pages.LOOKED_THROUGH] if _ascii_lower(text) in _ascii_lower(job.input)]
+        following = age(found[limit - 1]) if len(found) > limit else stopped
+        return JobPage(found[:limit], None if following is None else pages.encode_cursor(*following))
 
     def _own(self, tenant_id: str, job_id: str) -> Record:
         self._check_open()

@@ -11,6 +11,7 @@ import pytest
 
 import services
 from literesearcher.errors import BoundaryError
+from literesearcher.jobs.model import JobFilter
 from literesearcher.jobs.sql_store import open_store
 from literesearcher.testing.contracts.store_jobs import LEASE, create, end, ended, eventually, now, started, tool
 
@@ -102,7 +103,7 @@ async def test_several_processes_write_to_one_store(url: str) -> None:
     for writer in writers:
         journal = await store.read(writer.job_id)
         assert len(journal) >= writer.acknowledged >= 100
-    assert len((await store.list("acme", status="completed")).jobs) == 10
+    assert len((await store.list("acme", only=JobFilter(status="completed"))).jobs) == 10
     await store.aclose()
 
 

@@ -1,16 +1,16 @@
-"""Creating, showing, listing and removing jobs: synchronous operations over one connection, each one transaction.
+"""Creating, showing and removing jobs: synchronous operations over one connection, each one transaction.
 
-Owns: idempotency, pages, removal. Refuses to know: which database it is, threads, asyncio.
+Owns: idempotency, removal. Refuses to know: which database it is, threads, asyncio. Neighbour: `job_pages`.
 """
 
 from __future__ import annotations
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from literesearcher.errors import CallerError, Conflict, NotFound
-from literesearcher.jobs import lifecycle, pages
-from literesearcher.jobs.model import Job, JobPage, JobStatus, NewJob
+from literesearcher.jobs import lifecycle
+from literesearcher.jobs.model import Job, NewJob
 from literesearcher.jobs.spending import Budget, day_of
 from literesearcher.jobs.sql import ledger, rows
 from literesearcher.jobs.sql.schema import IDEMPOTENCY_SECONDS, events, idempotency, inbox, insert_new, jobs, unix_now
@@ -29,9 +29,6 @@ _FORGET_KEY = delete(idempotency).where(
 _KNOWN_KEY = select(idempotency.c.job_id, idempotency.c.digest).where(
     idempotency.c.tenant_id == bindparam("tenant"), idempotency.c.key == bindparam("idem")
 )
-_ORDER = tuple_(jobs.c.created_at, jobs.c.id)
-_LIST = select(*rows.JOB_COLUMNS).where(jobs.c.tenant_id == bindparam("tenant"))
-_NEWEST_FIRST = (jobs.c.created_at.desc(), jobs.c.id.desc())
 
 
 def not_found(job_id: str) -> NotFound:
@@ -112,23 +109,6 @@ def get(conn: Connection, tenant_id: str, job_id: str) -> Job:
     if row is None:
         raise not_found(job_id)
     return rows.job(row)
-
-
-def page(
-    conn: Connection, tenant_id: str, status: JobStatus | None, after: tuple[float, str] | None, limit: int
-) -> JobPage:
-    """Newest first, from (created_at, id) on; one row more than asked for tells whether there is a next page."""
-    wanted = _LIST
-    if status is not None:
-        wanted = wanted.where(jobs.c.status == status)
-    if after is not None:
-        wanted = wanted.where(tuple_(*after) > _ORDER)
-    found = conn.execute(wanted.order_by(*_NEWEST_FIRST).limit(limit + 1), {"tenant": tenant_id}).all()
-    following = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        following = pages.encode_cursor(last.created_at, last.id)
-    return JobPage([rows.job(row) for row in found[:limit]], following)
 
 
 def remove(conn: Connection, tenant_id: str, job_id: str) -> None:

@@ -16,6 +16,7 @@ from literesearcher.testing.contracts.store_jobs import JobsContract
 from literesearcher.testing.contracts.store_journal import InboxContract, JournalContract
 from literesearcher.testing.contracts.store_ledger import LedgerContract
 from literesearcher.testing.contracts.store_line import LineContract
+from literesearcher.testing.contracts.store_pages import PagesContract
 from literesearcher.testing.contracts.store_queue import QueueContract
 
 
@@ -98,6 +99,13 @@ class KeysContract:
 
 
 class StoreContract(
-    JobsContract, QueueContract, LineContract, JournalContract, LedgerContract, InboxContract, KeysContract
+    JobsContract,
+    PagesContract,
+    QueueContract,
+    LineContract,
+    JournalContract,
+    LedgerContract,
+    InboxContract,
+    KeysContract,
 ):
     """All of it."""

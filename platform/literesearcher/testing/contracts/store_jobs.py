@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from literesearcher.errors import BoundaryError, CallerError, Conflict, LeaseLost, NotFound
+from literesearcher.errors import BoundaryError, Conflict, LeaseLost, NotFound
 from literesearcher.jobs.ids import new_id
 from literesearcher.jobs.model import Job, Letter, NewJob
 from literesearcher.jobs.ports import Store
@@ -164,49 +164,6 @@ class JobsContract:
         await store.delete("acme", job.id)
         _, made = await store.create(wish(idempotency_key="k", request_digest="other"))
         assert made
-
-    async def test_pages_are_stable_while_jobs_come_in(self, store: Store) -> None:
-        """Newest first, each exactly once, equal instants included; what came in later is not among them."""
-        at = now()
-        jobs = [await create(store, at=at + timedelta(milliseconds=index // 3)) for index in range(10)]
-        await create(store, "other", at=at)
-        seen: list[str] = []
-        cursor = None
-        while True:
-            page = await store.list("acme", cursor=cursor, limit=3)
-            assert len(page.jobs) <= 3
-            seen += [job.id for job in page.jobs]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-            await create(store, at=at + timedelta(hours=1))
-        expected = sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
-        assert seen == [job.id for job in expected]
-
-    async def test_a_page_of_one_status(self, store: Store) -> None:
-        """The filter holds over pages, and an exactly full last page has no cursor."""
-        jobs = [await create(store) for _ in range(5)]
-        for job in jobs[:4]:
-            await end(store, job)
-        first = await store.list("acme", status="completed", limit=2)
-        second = await store.list("acme", status="completed", limit=2, cursor=first.next_cursor)
-        assert {job.id for job in first.jobs + second.jobs} == {job.id for job in jobs[:4]}
-        assert second.next_cursor is None
-        assert [job.id for job in (await store.list("acme", status="queued")).jobs] == [jobs[4].id]
-
-    @pytest.mark.parametrize("cursor", ["", "x", "W10", "WzEsMl0", "é", "\ud800", "'; DROP TABLE jobs; --", "A" * 5000])
-    async def test_a_cursor_not_made_here(self, store: Store, cursor: str) -> None:
-        """CallerError with the field, never a wrong page."""
-        with pytest.raises(CallerError) as caught:
-            await store.list("acme", cursor=cursor)
-        assert caught.value.field == "cursor"
-
-    @pytest.mark.parametrize("limit", [0, -1, 1001])
-    async def test_a_limit_out_of_range(self, store: Store, limit: int) -> None:
-        """CallerError with the field."""
-        with pytest.raises(CallerError) as caught:
-            await store.list("acme", limit=limit)
-        assert caught.value.field == "limit"
 
     async def test_delete_under_a_holder(self, store: Store, second: Store) -> None:
         """The holder's next append fails, its letters are gone, nothing of the job is left."""
