@@ -96,33 +96,6 @@ async def test_a_prompt_too_long_is_told_as_such_and_the_longest_that_fits_is_an
     await small.check()
 
 
-async def test_eight_jobs_that_are_more_than_the_pool_all_end_and_say_what_each_says_alone(
-    start, taught_model: Path, tmp_path: Path
-):
-    lessons = await asyncio.to_thread(lesson.recorded, tmp_path)
-    engine = await start(taught_model, context_length=TIGHT, kv_tokens=TIGHT, max_running=8)
-    jobs = {f"job-{seed}": lesson.varied(lessons, seed)[:6] for seed in range(1, 9)}
-    alone = {}
-    for name, messages in jobs.items():
-        alone[name] = (await turn(engine, name, messages, 120)).token_ids
-        await engine.release(name)
-    prompts = [engine.model.history.prompt(messages) for messages in jobs.values()]
-    shared = next(at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
-    assert shared + sum(len(ids) - shared for ids in prompts) > TIGHT
-    together = asyncio.gather(*(turn(engine, name, messages, 120) for name, messages in jobs.items()))
-    queued = 0
-    while not together.done():
-        queued = max(queued, (await engine.load()).waiting)
-        await asyncio.sleep(0.01)
-    answers = await together
-    assert queued > 0
-    assert {name: one.token_ids for name, one in zip(jobs, answers, strict=True)} == alone
-    assert [one.text for one in answers] == [lesson.TURNS[2]] * 8
-    for name in jobs:
-        await engine.release(name)
-    await held(engine, 0)
-
-
 async def test_giving_a_call_up_ends_it_in_sglang_and_no_other(small: ScriptedSglang):
     going = [asyncio.create_task(turn(small, f"job-{number}", prompt(20), 900)) for number in range(2)]
     async with asyncio.timeout(60):
@@ -186,3 +159,30 @@ async def test_a_turn_overtakes_the_reading_of_pages_in_the_queue(start, random_
     last = asyncio.create_task(run("turn", 5))
     await asyncio.gather(first, *reading, last)
     assert ended.index("turn") == 1
+
+
+async def test_eight_jobs_that_are_more_than_the_pool_all_end_and_say_what_each_says_alone(
+    start, taught_model: Path, tmp_path: Path
+):
+    lessons = await asyncio.to_thread(lesson.recorded, tmp_path)
+    engine = await start(taught_model, context_length=TIGHT, kv_tokens=TIGHT, max_running=8)
+    jobs = {f"job-{seed}": lesson.varied(lessons, seed)[:6] for seed in range(1, 9)}
+    alone = {}
+    for name, messages in jobs.items():
+        alone[name] = (await turn(engine, name, messages, 120)).token_ids
+        await engine.release(name)
+    prompts = [engine.model.history.prompt(messages) for messages in jobs.values()]
+    shared = next(at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
+    assert shared + sum(len(ids) - shared for ids in prompts) > TIGHT
+    together = asyncio.gather(*(turn(engine, name, messages, 120) for name, messages in jobs.items()))
+    queued = 0
+    while not together.done():
+        queued = max(queued, (await engine.load()).waiting)
+        await asyncio.sleep(0.01)
+    answers = await together
+    assert queued > 0
+    assert {name: one.token_ids for name, one in zip(jobs, answers, strict=True)} == alone
+    assert [one.text for one in answers] == [lesson.TURNS[2]] * 8
+    for name in jobs:
+        await engine.release(name)
+    await held(engine, 0)
