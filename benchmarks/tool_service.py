@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from literesearcher.cli.wiring import read_prompts
+from literesearcher.cli.prompt_files import read_prompts
 from literesearcher.cli.wiring_engine import make_engine
 from literesearcher.cli.wiring_tools import EngineCompleter
 from literesearcher.gateway.serving import serve

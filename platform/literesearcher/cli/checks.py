@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from literesearcher.cli.local_corpus import corpus_dir, open_library, prepare_corpus, uses_local
+from literesearcher.cli.prompt_files import read_prompts
 from literesearcher.cli.provider_checks import told_of_pages, told_of_search
 from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
-from literesearcher.cli.wiring import read_prompts
 from literesearcher.cli.wiring_engine import main_engine, make_engine, sglang_weights
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError

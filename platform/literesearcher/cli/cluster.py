@@ -44,8 +44,9 @@ def status() -> int:
     """What runs where, and what is blocked. Exit code 1 where not all is healthy."""
     from literesearcher.cli import cluster_operations
     from literesearcher.cli.session import read_settings, run_async
+    from literesearcher.timing.clock import SystemClock
 
-    return run_async(cluster_operations.status(read_settings()))
+    return run_async(cluster_operations.status(read_settings(), SystemClock()))
 
 
 @command.command("down")

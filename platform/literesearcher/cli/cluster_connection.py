@@ -18,6 +18,7 @@ from typing import TypeVar
 import click
 
 from literesearcher.cluster import local_ray
+from literesearcher.cluster.reachability import find_ray
 from literesearcher.cluster.release import require_ray
 from literesearcher.cluster.serving import Running, ServeOperator, connected
 from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
@@ -27,6 +28,9 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 180.0
 LEAVE_SECONDS = 15.0
+PROBE_SECONDS = 5.0
+MISSES = 3
+"""Probes without an answer after which a Ray has gone: a head that comes back in between is not missed."""
 
 
 def note_of(settings: Settings) -> Path:
@@ -34,8 +38,36 @@ def note_of(settings: Settings) -> Path:
     return settings.data_dir / "cluster" / "ray.json"
 
 
+class Asking:
+    """`await ask(lambda serve: serve.running())`: a blocking call to Serve. BoundaryError `ray_unreachable` soon after
+    Ray has gone, where Ray's own interface would wait, and then end this process."""
+
+    def __init__(self, operator: ServeOperator, address: str) -> None:
+        self._operator = operator
+        self._address = address
+
+    async def __call__(self, call: Callable[[ServeOperator], T], *, seconds: float = ANSWER_SECONDS) -> T:
+        """What the call gives within so long."""
+        answer = asyncio.ensure_future(answered(call, self._operator, seconds=seconds))
+        missed = 0
+        try:
+            while not (await asyncio.wait([answer], timeout=PROBE_SECONDS))[0]:
+                try:
+                    await answered(find_ray, self._address)
+                    missed = 0
+                except BoundaryError as error:
+                    missed += 1
+                    if missed == MISSES:
+                        raise BoundaryError(
+                            f"Ray at {self._address} does not answer any more", code="ray_unreachable"
+                        ) from error
+            return answer.result()
+        finally:
+            answer.cancel()
+
+
 @contextlib.asynccontextmanager
-async def operator_of(settings: Settings) -> AsyncIterator[ServeOperator]:
+async def operator_of(settings: Settings) -> AsyncIterator[Asking]:
     """Serve on the Ray that is meant. ConfigurationError where none is; else raises as `serving.connected`."""
     address = settings.cluster.address
     if address is None:
@@ -52,7 +84,7 @@ async def operator_of(settings: Settings) -> AsyncIterator[ServeOperator]:
     connection = connected(address)
     operator = await answered(connection.__enter__)
     try:
-        yield operator
+        yield Asking(operator, address)
     finally:
         with contextlib.suppress(BoundaryError):
             await answered(connection.__exit__, None, None, None, seconds=LEAVE_SECONDS)

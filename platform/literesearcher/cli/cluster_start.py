@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from literesearcher.cli.cluster_connection import answered, note_of, operator_of, say
-from literesearcher.cli.node_check import engine_refusal
+from literesearcher.cli.cluster_connection import LEAVE_SECONDS, Asking, note_of, operator_of, say
+from literesearcher.cli.node_check import CHECK_SECONDS, engine_refusal
 from literesearcher.cli.storage import prepare_data_dir
 from literesearcher.cluster import local_ray
 from literesearcher.cluster.configuration import DEPLOYMENTS, ENGINE, engine_gpus, serve_configuration
@@ -29,6 +29,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.settings.names import PREFIX, PUBLISHED
 from literesearcher.timing.clock import Clock
 
+ASK_SECONDS = CHECK_SECONDS + 60.0
 LOOK_SECONDS = 0.5
 SAY_SECONDS = 15.0
 """How often the wait says what it waits for."""
@@ -45,10 +46,10 @@ async def up(settings: Settings, clock: Clock, *, patience: float) -> int:
     started = await _local(settings, clock) if settings.cluster.address is None else None
     names = [one["name"] for one in configuration["applications"]]
     try:
-        async with operator_of(settings) as operator:
-            await _refuse_impossible(settings, operator, configuration)
-            await answered(operator.apply, configuration)
-            return await _until_healthy(operator, names, clock, patience, lambda: _still_there(settings))
+        async with operator_of(settings) as ask:
+            await _refuse_impossible(settings, ask, configuration)
+            await ask(lambda serve: serve.apply(configuration))
+            return await _until_healthy(ask, names, clock, patience, lambda: _still_there(settings))
     except (ConfigurationError, asyncio.CancelledError):
         # What could not be, or was not to be: nothing half done stays behind.
         if started is not None:
@@ -82,15 +83,15 @@ def _replica_environment(settings: Settings) -> dict[str, str]:
     return kept | secret_environment(settings)
 
 
-async def _refuse_impossible(settings: Settings, operator: ServeOperator, configuration: dict[str, Any]) -> None:
+async def _refuse_impossible(settings: Settings, ask: Asking, configuration: dict[str, Any]) -> None:
     """What the nodes that are there say of the settings. ConfigurationError in a sentence."""
-    others = {one.name for one in await answered(operator.running)} - set(DEPLOYMENTS)
+    others = {one.name for one in await ask(ServeOperator.running)} - set(DEPLOYMENTS)
     if others:
         raise ConfigurationError(
             f"Serve runs other applications there ({', '.join(sorted(others))}), and would end them: end them first, "
             "or use a Ray of our own"
         )
-    nodes, wanted = await answered(operator.nodes), engine_gpus(settings)
+    nodes, wanted = await ask(ServeOperator.nodes), engine_gpus(settings)
     has = max((node.gpus for node in nodes), default=0)
     if wanted > has and settings.cluster.gpus_per_node is None:
         raise ConfigurationError(
@@ -102,7 +103,10 @@ async def _refuse_impossible(settings: Settings, operator: ServeOperator, config
     python = settings.cluster.engine_python
     can = [node for node in nodes if node.gpus >= wanted]
     version = metadata.version("literesearcher")
-    said = await answered(operator.ask, can, engine_refusal, given, str(python) if python else None, version)
+    said = await ask(
+        lambda serve: serve.ask(ASK_SECONDS, can, engine_refusal, given, str(python) if python else None, version),
+        seconds=ASK_SECONDS + LEAVE_SECONDS,
+    )
     for node, refusal in zip(can, said, strict=True):
         if refusal:
             raise ConfigurationError(f"{refusal} (node {node.ip})")
@@ -114,7 +118,7 @@ def _still_there(settings: Settings) -> bool:
 
 
 async def _until_healthy(
-    operator: ServeOperator, names: list[str], clock: Clock, patience: float, there: Callable[[], bool]
+    ask: Asking, names: list[str], clock: Clock, patience: float, there: Callable[[], bool]
 ) -> int:
     said: set[str] = set()
     seen: set[str] = set()
@@ -122,14 +126,15 @@ async def _until_healthy(
     while True:
         if not there():
             raise BoundaryError("Ray was ended while the applications started", code="ray_unreachable")
-        found = {one.name: one for one in await answered(operator.running) if one.name in names}
+        found = {one.name: one for one in await ask(ServeOperator.running) if one.name in names}
         if seen - set(found):
             raise BoundaryError("the applications were ended while they started", code="cluster_start")
         seen |= set(found)
         for name, one in found.items():
             if name not in said and (one.healthy or one.state == "DEPLOY_FAILED"):
                 said.add(name)
-                say(one)
+                if not one.refused:
+                    say(one)
         if said >= set(names):
             refused = [f"{name} cannot start: {one.refused}" for name, one in found.items() if one.refused]
             if refused:

@@ -19,8 +19,11 @@ import orjson
 
 from literesearcher.cluster.release import RAY, require_ray
 from literesearcher.errors import LiteResearcherError
+from literesearcher.settings.model import Settings
+from literesearcher.timing.clock import SystemClock
 
-CHECK_SECONDS = 90.0
+CHECK_SECONDS = 600.0
+"""For reading a whole checkpoint, where its checksum is set."""
 _MARK = "literesearcher-says:"
 _IN_ANOTHER = "from literesearcher.cli.node_check import answer; answer()"
 
@@ -40,10 +43,11 @@ def answer() -> None:
 
 
 def _own_refusal(given: Mapping[str, str]) -> str:
-    from literesearcher.cli.wiring_cluster import make_replica_engine
+    from literesearcher.cli.wiring_cluster import make_replica_engine, replica_settings
 
     async def made() -> None:
         await make_replica_engine(given).aclose()
+        await _check_checkpoint(replica_settings(given))
 
     try:
         require_ray()
@@ -51,6 +55,21 @@ def _own_refusal(given: Mapping[str, str]) -> str:
     except LiteResearcherError as error:
         return error.message
     return ""
+
+
+async def _check_checkpoint(settings: Settings) -> None:
+    """One that is there; what will be downloaded is checked when it is."""
+    if settings.engine_kind != "sglang":
+        return
+    from literesearcher.cli.wiring_engine import sglang_weights
+    from literesearcher.engine.sglang.model import read_model
+
+    weights = sglang_weights(settings, SystemClock())
+    if weights.source is not None and not weights.present:
+        return
+    read_model(settings.sglang, weights.folder, opens_thought=settings.engine.opens_thought)
+    if settings.sglang.model_sha256 is not None:
+        await weights.checked()
 
 
 def _refusal_of(python: str, given: Mapping[str, str]) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from literesearcher.cli.metrics_port import TOOLS_PORT, metrics_served
+from literesearcher.cli.prompt_files import read_prompts
 from literesearcher.cli.serving import address, serve_until_stopped
-from literesearcher.cli.wiring import read_prompts
 from literesearcher.cli.wiring_engine import make_engine
 from literesearcher.cli.wiring_tools import open_tools
 from literesearcher.gateway.serving import serve

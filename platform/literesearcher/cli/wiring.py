@@ -14,8 +14,9 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from literesearcher.cli.prompt_files import read_prompts
 from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
-from literesearcher.cli.wiring_engine import SYSTEM_PROMPT_FILE, main_engine
+from literesearcher.cli.wiring_engine import main_engine
 from literesearcher.cluster.admission.engine_admission import EngineAdmission, loads_of
 from literesearcher.engine.load import Loaded
 from literesearcher.engine.port import Engine
@@ -27,7 +28,6 @@ from literesearcher.orchestrator.admission import Admission
 from literesearcher.orchestrator.worker import Orchestrator
 from literesearcher.research.prompts import Prompts
 from literesearcher.settings.model import Settings
-from literesearcher.settings.prompts import read_prompt_file
 from literesearcher.telemetry.start_metrics import StartMetrics, in_registry
 from literesearcher.telemetry.tool_metrics import ToolMetrics
 from literesearcher.timing.clock import Clock, SystemClock
@@ -95,19 +95,6 @@ def attempt_settings(settings: Settings) -> dict[str, object]:
         "cache": settings.tools.cache,
         "endpoint": settings.engine.endpoint,
     }
-
-
-def read_prompts(settings: Settings) -> Prompts:
-    """The shipped wording, or the files that an operator names. Raises ConfigurationError."""
-    research = settings.research
-    return Prompts.of(
-        system=read_prompt_file(research.system_prompt_file, SYSTEM_PROMPT_FILE),
-        extractor=read_prompt_file(
-            research.extractor_prompt_file,
-            "LITERESEARCHER_RESEARCH__EXTRACTOR_PROMPT_FILE",
-            holding=("{webpage_content}", "{goal}"),
-        ),
-    )
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from literesearcher.cli.prompt_files import SYSTEM_PROMPT_FILE
 from literesearcher.engine.port import Engine
 from literesearcher.engine.start_phases import PhaseSink
 from literesearcher.engine.weights import Source, Weights
@@ -23,7 +24,6 @@ from literesearcher.timing.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-SYSTEM_PROMPT_FILE = "LITERESEARCHER_RESEARCH__SYSTEM_PROMPT_FILE"
 TRANSFORMERS_MODEL = "LITERESEARCHER_ENGINE__MODEL"
 
 

@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 from literesearcher.cluster import failed_starts
 from literesearcher.cluster.reachability import find_ray
+from literesearcher.cluster.scaling.signs import read_sign
 from literesearcher.errors import BoundaryError, ConfigurationError
 
 T = TypeVar("T")
-ANSWER_SECONDS = 120.0
 PREEMPTION = 2
 """`DrainNodeReason` of Ray that no node may refuse."""
 
@@ -59,11 +59,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A live node."""
+    """A live node. `metrics`: the page for Prometheus with the metrics of all processes on it."""
 
     id: str
     ip: str
     gpus: int
+    metrics: str
 
 
 @contextlib.contextmanager
@@ -123,14 +124,19 @@ class ServeOperator:
         with self._answering():
             found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return [
-            Node(one["NodeID"], one["NodeManagerAddress"], int(one["Resources"].get("GPU", 0)))
+            Node(
+                one["NodeID"],
+                one["NodeManagerAddress"],
+                int(one["Resources"].get("GPU", 0)),
+                f"http://{one['NodeManagerAddress']}:{one['MetricsExportPort']}/metrics",
+            )
             for one in found
             if one["Alive"]
         ]
 
-    def ask(self, nodes: Collection[Node], question: Callable[..., T], *arguments: object) -> list[T]:
-        """What a function of an installed package says on each of the nodes. ConfigurationError where it is not
-        installed there."""
+    def ask(self, seconds: float, nodes: Collection[Node], question: Callable[..., T], *arguments: object) -> list[T]:
+        """What a function of an installed package says within so long on each of the nodes. ConfigurationError where
+        it is not installed there."""
         import ray
         from ray.exceptions import RayTaskError
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -144,7 +150,7 @@ class ServeOperator:
                 for node in nodes
             ]
             try:
-                found: list[T] = ray.get(answers, timeout=ANSWER_SECONDS)
+                found: list[T] = ray.get(answers, timeout=seconds)
             except RayTaskError as error:
                 raise ConfigurationError(
                     f"a node of the cluster cannot run this version: {failed_starts.sentence(str(error))}"
@@ -169,6 +175,12 @@ class ServeOperator:
         """Every application, none where Serve does not run."""
         details = self._details()
         return [_application(name, found) for name, found in sorted(details.get("applications", {}).items())]
+
+    def sign(self, application: str, now: datetime) -> str:
+        """What its scaling policy decided last and by what, "" where it has none."""
+        with self._answering():
+            sign = read_sign(application, now)
+        return sign.line() if sign is not None else ""
 
     def proxies(self) -> list[tuple[str, str, str]]:
         """Node's address, state and actor name of each HTTP proxy."""

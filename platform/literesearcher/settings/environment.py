@@ -45,13 +45,14 @@ def _given(settings: Settings) -> list[tuple[str, str, str, str, bool]]:
 
 
 def _has_password(value: Any) -> bool:
-    """A store's URL may hold one, though it need not."""
-    if not isinstance(value, str) or "@" not in value:
+    """A URL may hold one, though it need not: before the host, or among its parameters."""
+    if not isinstance(value, str) or "://" not in value:
         return False
     try:
-        return urlsplit(value).password is not None
+        parts = urlsplit(value)
     except ValueError:
         return True
+    return parts.password is not None or bool(parts.query)
 
 
 def _text(value: Any) -> str:

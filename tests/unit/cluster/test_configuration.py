@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import ValidationError
+from openapi_schema_validator import OAS30Validator
 
 from literesearcher.cluster import release
 from literesearcher.cluster.configuration import serve_configuration
@@ -17,6 +22,7 @@ from literesearcher.errors import ConfigurationError
 from literesearcher.settings.environment import secret_environment
 from literesearcher.settings.load import load_settings
 from literesearcher.settings.model import Settings
+from literesearcher.settings.names import known
 from literesearcher.testing.manual_clock import ManualClock
 
 P = "LITERESEARCHER_"
@@ -54,6 +60,87 @@ def test_no_secret_is_in_it_and_every_secret_is_in_the_environment() -> None:
     settings = load_settings({"HOME": "/home/somebody"} | SECRETS, dotenv=None)
     assert "secret" not in json.dumps(serve_configuration(settings))
     assert secret_environment(settings) == SECRETS
+
+
+PLANTED = "planted-secret"
+
+
+def planted() -> dict[str, str]:
+    """Something secret wherever a setting may hold it."""
+    found = {}
+    for name, setting in known().items():
+        if setting.secret:
+            found[name] = f"redis://:{PLANTED}@redis:6379/0" if name.endswith("URL") else PLANTED
+        elif name.endswith("__BASE_URL"):
+            found[name] = f"http://somebody:{PLANTED}@host:8080"
+    return found | {f"{P}STORE__URL": f"postgresql+asyncpg://db/jobs?user=somebody&password={PLANTED}"}
+
+
+def test_what_is_planted_in_every_secret_place_stays_out() -> None:
+    given = planted()
+    assert len([name for name, setting in known().items() if setting.secret]) > 10
+    usable = {}
+    for name, value in given.items():
+        # Some places take no password at all.
+        with contextlib.suppress(ConfigurationError):
+            load_settings({"HOME": "/home/somebody", name: value}, dotenv=None)
+            usable[name] = value
+    settings = load_settings({"HOME": "/home/somebody"} | usable, dotenv=None)
+    assert PLANTED not in json.dumps(serve_configuration(settings))
+    assert secret_environment(settings) == usable
+
+
+def test_kuberay_takes_it_as_it_is() -> None:
+    """The manifest of the how-to with the configuration in its place, by the schema of KubeRay's own resource."""
+    yaml = pytest.importorskip("yaml", reason="pip install 'literesearcher[cluster]'")
+    schema = pytest.importorskip("ray.serve.schema", reason="pip install 'literesearcher[cluster]'")
+    root = os.environ.get("LITERESEARCHER_TEST_DATA")
+    file = Path(root) / "crds" / "ray.io_rayservices.yaml" if root else None
+    if file is None or not file.is_file():
+        pytest.skip("LITERESEARCHER_TEST_DATA names no folder with crds/")
+    [version] = [one for one in yaml.safe_load(file.read_text())["spec"]["versions"] if one["storage"]]
+    wanted = version["schema"]["openAPIV3Schema"]
+    howto = (Path(__file__).parents[3] / "docs" / "how-to" / "ray.md").read_text()
+    [example] = [one for one in re.findall(r"```yaml\n(.*?)```", howto, re.DOTALL) if "kind: RayService" in one]
+    settings = load_settings({"HOME": "/home/somebody"} | SECRETS | MANY, dotenv=None)
+    printed = yaml.safe_dump(serve_configuration(settings), sort_keys=False, allow_unicode=True)
+    manifest = yaml.safe_load(example)
+    manifest["spec"]["serveConfigV2"] = printed
+    assert manifest["apiVersion"] == f"ray.io/{version['name']}"
+    OAS30Validator(wanted).validate(manifest)
+    assert not unknown_fields(manifest, wanted)
+    with pytest.raises(ValidationError):
+        OAS30Validator(wanted).validate(
+            manifest | {"spec": manifest["spec"] | {"serveConfigV2": yaml.safe_load(printed)}}
+        )
+    taken = schema.ServeDeploySchema.model_validate(yaml.safe_load(manifest["spec"]["serveConfigV2"]))
+    assert [one.name for one in taken.applications] == ["engine", "tools", "orchestrator"]
+    assert "secret" not in json.dumps(manifest["spec"]["serveConfigV2"])
+
+
+MANY = {
+    f"{P}ENGINE__KIND": "sglang",
+    f"{P}SGLANG__MODEL_PATH": "/models/4b",
+    f"{P}SGLANG__TENSOR_PARALLEL": "2",
+    f"{P}CLUSTER__ENGINE_MAX_REPLICAS": "4",
+    f"{P}CLUSTER__ENGINE_PYTHON": "/opt/sglang/bin/python",
+    f"{P}CLUSTER__ROUTING": '{"margin_seconds": 0.5}',
+    f"{P}CLUSTER__HTTP_HOST": "0.0.0.0",
+    f"{P}TOOLS__INTRANET": '{"*":["wiki.example"]}',
+}
+
+
+def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> list[str]:
+    """What the API server would drop without a word."""
+    if isinstance(value, list):
+        return [one for item in value for one in unknown_fields(item, schema.get("items", {}), path)]
+    known_here = schema.get("properties")
+    if not isinstance(value, dict) or known_here is None:
+        return []
+    found = [f"{path}.{name}" for name in value if name not in known_here]
+    for name, item in value.items():
+        found += unknown_fields(item, known_here.get(name, {}), f"{path}.{name}")
+    return found if path else [one for one in found if not one.startswith(".metadata.")]
 
 
 def test_a_replica_reads_the_settings_that_were_meant() -> None:
