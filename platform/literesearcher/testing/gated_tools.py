@@ -1,6 +1,6 @@
 """Tools that answer when a test lets them, and the application `tools` of them: jobs pause for as long as a test wants.
 
-Owns: the gate, a file that every replica looks for; the application's builder and configuration. Refuses to know: which
+Owns: the gates, files that every replica looks for; the application's builder and configuration. Refuses to know: which
 cluster runs it, what jobs ask. Ray's processes load it by `IMPORT_PATH`; `testing.timed_application` is the engine's.
 """
 
@@ -15,19 +15,21 @@ from typing import Any
 
 from literesearcher.tools.port import ToolRequest, ToolResult
 
+ALL = "all"
+"""The file that lets every job's calls through."""
 IMPORT_PATH = "literesearcher.testing.gated_tools:tools"
 LOOK_SECONDS = 0.1
 
 
 class GatedTools:
-    """Implements `tools.port.Tools`."""
+    """Implements `tools.port.Tools`. `gates`: the folder."""
 
-    def __init__(self, gate: Path) -> None:
-        self._gate = gate
+    def __init__(self, gates: Path) -> None:
+        self._gates = gates
 
     async def call(self, request: ToolRequest) -> ToolResult:
-        """Nothing is found, as soon as the file is there."""
-        while not self._gate.exists():  # noqa: ASYNC110  # Another process makes it.
+        """Nothing is found, as soon as there is a file with the job's name, or `ALL`."""
+        while not any((self._gates / name).exists() for name in (request.ask.job_id, ALL)):  # noqa: ASYNC110  # Another process makes it.
             await asyncio.sleep(LOOK_SECONDS)
         return ToolResult("Nothing was found.")
 
@@ -40,21 +42,21 @@ class GatedTools:
 
 
 def tools(args: Mapping[str, Any]) -> Any:
-    """`gate`: the file's path."""
+    """`gates`: the folder's path."""
     from literesearcher.cluster.applications import tools_application
 
-    return tools_application(partial(opened, args["gate"]))
+    return tools_application(partial(opened, args["gates"]))
 
 
 @asynccontextmanager
-async def opened(gate: str) -> AsyncIterator[Any]:
+async def opened(gates: str) -> AsyncIterator[Any]:
     """Runs in the replica."""
     from literesearcher.cluster.tools_app import OpenedTools
 
-    yield OpenedTools(GatedTools(Path(gate)), headroom=lambda: 1.0)
+    yield OpenedTools(GatedTools(Path(gates)), headroom=lambda: 1.0)
 
 
-def gated_configuration(name: str, gate: Path, **options: Any) -> dict[str, Any]:
+def gated_configuration(name: str, gates: Path, **options: Any) -> dict[str, Any]:
     """One application for Serve's configuration; `options` are the deployment's."""
     deployment: dict[str, Any] = {
         "name": "Tools",
@@ -67,6 +69,6 @@ def gated_configuration(name: str, gate: Path, **options: Any) -> dict[str, Any]
         "name": name,
         "route_prefix": None,
         "import_path": IMPORT_PATH,
-        "args": {"gate": str(gate)},
+        "args": {"gates": str(gates)},
         "deployments": [deployment],
     }

@@ -294,6 +294,23 @@ async def test_a_storm_of_429_reaches_the_provider_only_once_a_pause():
     await office.rests()
 
 
+async def test_who_waited_in_vain_is_counted_as_who_got_through():
+    """Whether providers would take more, scaling reads of the waits."""
+    office = Office(Limit(0.1, 1, 10))
+    gate = asyncio.get_running_loop().create_future()
+    office.provider.act = lambda number: gate
+    first = office.ask()
+    await office.clock.advance(0)
+    waiting = office.ask()
+    await office.clock.advance(3)
+    gate.set_result(failing("provider_busy", transient=True, retry_after=200.0))
+    assert await code_of(first) == "provider_busy"
+    assert await code_of(waiting) == "provider_busy"
+    assert office.provider.asked == 1
+    assert office.metric("provider_wait_seconds_sum", provider="serper", reason="rate") == 3.0
+    await office.rests()
+
+
 async def test_a_pause_past_the_deadline_fails_at_once_for_all_who_cannot_wait():
     office = Office(tries=5)
     gate = asyncio.get_running_loop().create_future()

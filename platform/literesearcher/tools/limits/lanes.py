@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from literesearcher.errors import BoundaryError
 from literesearcher.timing.clock import Clock
 from literesearcher.tools.limits.bucket import LocalBucket
 from literesearcher.tools.limits.rate import RateGate
@@ -55,7 +56,13 @@ class Lane:
         `site`: whose page it is for, where others' pages pass the same lane.
         """
         began = self._clock.monotonic()
-        why = await self.rate.enter(tenant_id, deadline, patient=patient)
+        try:
+            why = await self.rate.enter(tenant_id, deadline, patient=patient)
+        except BoundaryError:
+            # Who waited in vain shows what the limit costs as well as who got through.
+            if (now := self._clock.monotonic()) > began:
+                waited(self._rate_reason, now - began)
+            raise
         now = self._clock.monotonic()
         if now > began:
             waited(self._rate_reason if why == "rate" else why, now - began)
