@@ -16,10 +16,10 @@ import click
 from literesearcher.cli.metrics_port import metrics_served
 from literesearcher.cli.serving import Part, address, serve_until_stopped
 from literesearcher.cli.wiring import Foundation, Platform, open_foundation, open_platform
+from literesearcher.cli.wiring_raw_model import of_a_gateway_alone, raw_model
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
-from literesearcher.gateway.upstream import Upstream
 from literesearcher.jobs.ports import Store
 from literesearcher.settings.model import Settings
 from literesearcher.settings.own_site import is_loopback
@@ -63,7 +63,7 @@ async def _counted_platform(settings: Settings) -> AsyncIterator[Platform]:
 async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
     keyed = await _admit(parts.store, parts.settings)
     gateway = parts.settings.gateway
-    upstream = Upstream(parts.settings.engine, clock=parts.clock)
+    model = raw_model(parts.settings, parts.engine, parts.clock)
     app = create_app(
         store=parts.store,
         live=parts.live,
@@ -71,7 +71,7 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
         prompts=parts.prompts,
         clock=parts.clock,
         engine_info=parts.engine.describe,
-        upstream=upstream,
+        raw_model=model,
     )
 
     def ready(port: int) -> None:
@@ -87,7 +87,7 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
     try:
         return await serve_until_stopped([api, *beside])
     finally:
-        await upstream.aclose()
+        await model.aclose()
 
 
 async def serve_everything(settings: Settings) -> int:
@@ -101,8 +101,8 @@ async def serve_everything(settings: Settings) -> int:
 
 
 async def serve_gateway(settings: Settings) -> int:
-    """The HTTP API alone. It asks the engine only what it is."""
-    async with open_foundation(settings) as parts:
+    """The HTTP API alone. Of the engine it asks what it is, and passes requests for the raw model on to it."""
+    async with open_foundation(of_a_gateway_alone(settings)) as parts:
         return await _serve_api(parts)
 
 

@@ -20,6 +20,7 @@ from literesearcher.settings.model import Settings
 from literesearcher.timing.clock import SystemClock
 
 if TYPE_CHECKING:
+    from literesearcher.cluster.engine_http import EngineHttp
     from literesearcher.cluster.orchestrator_app import OpenedOrchestrator
     from literesearcher.cluster.serve_engine import ServeEngine
     from literesearcher.cluster.tools_app import OpenedTools
@@ -33,7 +34,7 @@ def engine(args: Mapping[str, Any]) -> Any:
     from literesearcher.cluster.applications import engine_application
 
     given = dict(args["settings"])
-    return engine_application(partial(make_replica_engine, given), partial(replica_token, given))
+    return engine_application(partial(make_replica_engine, given), partial(replica_face, given))
 
 
 def tools(args: Mapping[str, Any]) -> Any:
@@ -61,10 +62,18 @@ def make_replica_engine(given: Given) -> Engine:
     return main_engine(settings, SystemClock(), on_phase=on_phase)
 
 
-def replica_token(given: Given) -> str | None:
-    """CLUSTER__TOKEN, from the environment of the node."""
-    token = replica_settings(given).cluster.token
-    return token.get_secret_value() if token is not None else None
+def replica_face(given: Given, engine: Engine) -> EngineHttp:
+    """The HTTP face of an engine replica; callers need CLUSTER__TOKEN, which is in the environment of the node."""
+    from literesearcher.cli.wiring_raw_model import raw_model
+    from literesearcher.cluster.engine_http import EngineHttp
+
+    settings = replica_settings(given)
+    token = settings.cluster.token
+    return EngineHttp(
+        engine,
+        raw_model(settings, engine, SystemClock()),
+        token.get_secret_value() if token is not None else None,
+    )
 
 
 @asynccontextmanager

@@ -15,11 +15,11 @@ from ray.serve.handle import DeploymentHandle
 from literesearcher.cluster.configuration import DEPLOYMENTS, ENGINE, ORCHESTRATOR, TOOLS
 
 
-def engine_application(make: Any, token: Any = None) -> Application:
-    """`make()` gives a replica's engine, `token()` what its HTTP callers need; without it there is no HTTP face."""
+def engine_application(make: Any, face: Any = None) -> Application:
+    """`make()` gives a replica's engine, `face(engine)` its `EngineHttp`; without it there is no HTTP face."""
     from literesearcher.cluster.engine_app import EngineReplica
 
-    return _bound(EngineReplica, ENGINE, make, token)
+    return _bound(EngineReplica, ENGINE, make, face)
 
 
 def tools_application(opening: Any) -> Application:

@@ -62,9 +62,9 @@ class _Started(Protocol):
 class EngineReplica:
     """One replica. `make` gives the engine; it runs in the replica's own process."""
 
-    async def __init__(self, make: Callable[[], Engine], token: Callable[[], str | None] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it.
-        """Ready when the engine is: a runtime that takes its time to load a model does so here. `token` gives what
-        HTTP callers need; without it there is no HTTP face."""
+    async def __init__(self, make: Callable[[], Engine], face: Callable[[Engine], EngineHttp] | None = None) -> None:  # type: ignore[misc]  # Serve awaits it.
+        """Ready when the engine is: a runtime that takes its time to load a model does so here. `face` gives its
+        HTTP face; without it there is none."""
         self._place = _own_place()
         self._engine = make()
         if isinstance(self._engine, _Started):
@@ -74,7 +74,7 @@ class EngineReplica:
         self._figures = ray_figures(self._engine, SystemClock())
         self._signals = EngineSignals(SystemClock())
         self._generated = False
-        self._http = EngineHttp(self._engine, token()) if token is not None else None
+        self._http = face(self._engine) if face is not None else None
 
     async def __call__(self, request: Request) -> Response:
         """HTTP, for requests to the raw model."""
@@ -177,6 +177,8 @@ class EngineReplica:
 
     async def __del__(self) -> None:
         """Serve has waited for the turns; what runs in the replica ends with it."""
+        if self._http is not None:
+            await self._http.aclose()
         await self._engine.aclose()
 
     async def _outcome(self, request: GenerationRequest, timeout_seconds: float, sink: DeltaSink | None) -> Outcome:

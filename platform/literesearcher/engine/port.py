@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from literesearcher.engine.raw_call import RawCall, Token
 from literesearcher.research.messages import Message, Sampling, Usage
 
 DeltaSink = Callable[[str], Awaitable[None]]
@@ -39,13 +40,15 @@ class GenerationRequest:
     prefix_epoch: int = 0
     priority: int = 0
     purpose: str = "turn"
-    """`turn`, `context_answer`, `compress` or `extract`."""
+    """`turn`, `context_answer`, `compress`, `extract`, or `raw` for a caller's own."""
     prompt_tokens: int | None = None
     """About how many the prompt has."""
     last_replica: str | None = None
     """The replica that served the job's last turn, as its `Generation` said, whoever held the job then."""
     kept_tokens: int = 0
     """Tokens of this prompt that it has seen."""
+    raw: RawCall | None = None
+    """What a caller of the raw model asks beyond that; only runtimes of this program take it, no server's client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Generation:
     matched_stop: str | None = None
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
+    tokens: tuple[Token, ...] | None = None
+    """For a caller of the raw model who asked for logprobs: the tokens of the text, one by one."""
     engine_fingerprint: str | None = None
     weights_fingerprint: str | None = None
     replica: str | None = None

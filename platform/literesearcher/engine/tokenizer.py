@@ -10,6 +10,7 @@ token asks for it by name. Refuses to know: chat templates, models. Above: engin
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ class Tokenizer:
         self._loaded = loaded
         self._added = dict(added)
         self._names = {number: name for name, number in added.items()}
+        longest_first = sorted(filter(None, added), key=len, reverse=True)
+        self._name = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self.size = max(loaded.get_vocab_size(with_added_tokens=False), *(one + 1 for one in added.values()), 0)
         """One more than the highest id."""
 
@@ -55,6 +58,15 @@ class Tokenizer:
         """Token ids of `text`, no added token among them."""
         ids: list[int] = self._loaded.encode(text, add_special_tokens=False).ids
         return ids
+
+    def encode_whole(self, text: str) -> list[int]:
+        """Token ids of a text that is a program's own: names of added tokens in it are those tokens."""
+        ids: list[int] = []
+        at = 0
+        for found in self._name.finditer(text):
+            ids += [*self.encode(text[at : found.start()]), self._added[found.group()]]
+            at = found.end()
+        return ids + self.encode(text[at:])
 
     def count(self, text: str) -> int:
         """How many tokens `text` is."""

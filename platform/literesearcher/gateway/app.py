@@ -21,8 +21,8 @@ from literesearcher.gateway.border import Border
 from literesearcher.gateway.context import Gateway
 from literesearcher.gateway.openapi import describe
 from literesearcher.gateway.problems import CODE_BY_STATUS, InvalidFields, problem, problem_of
+from literesearcher.gateway.raw_model.port import RawModel
 from literesearcher.gateway.stream import StreamPace
-from literesearcher.gateway.upstream import Upstream
 from literesearcher.jobs.live import Live
 from literesearcher.jobs.ports import Store
 from literesearcher.research.prompts import Prompts
@@ -38,11 +38,11 @@ def create_app(
     prompts: Prompts,
     clock: Clock,
     engine_info: Callable[[], Awaitable[EngineInfo]],
-    upstream: Upstream,
+    raw_model: RawModel,
     pace: StreamPace | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI application. `app.state.closing` is an `asyncio.Event`: once set, long answers end.
-    `upstream` stays the caller's to close."""
+    `raw_model` stays the caller's to close."""
     gateway = Gateway(
         store=store,
         live=live,
@@ -52,7 +52,7 @@ def create_app(
         engine_info=engine_info,
         doors=Doors(store, settings),
         pace=pace or StreamPace(),
-        upstream=upstream,
+        raw_model=raw_model,
     )
     # No docs pages: they would load scripts from elsewhere. No redirects: they would be made from the Host header.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)

@@ -18,8 +18,8 @@ from literesearcher.engine.port import EngineInfo
 from literesearcher.errors import NotFound, QueueFull
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.problems import InvalidFields
+from literesearcher.gateway.raw_model.port import RawModel
 from literesearcher.gateway.stream import StreamPace
-from literesearcher.gateway.upstream import Upstream
 from literesearcher.gateway.whole_job import whole_job
 from literesearcher.jobs.ids import is_id
 from literesearcher.jobs.live import Live
@@ -45,7 +45,7 @@ class Gateway:
     engine_info: Callable[[], Awaitable[EngineInfo]]
     doors: Doors
     pace: StreamPace
-    upstream: Upstream
+    raw_model: RawModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def tenant_of(self, request: Request) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from literesearcher.errors import CallerError
+from literesearcher.errors import CallerError, NotFound
 from literesearcher.gateway.bodies import read_object
 
 SERVER_FIELDS = frozenset(
@@ -40,27 +40,37 @@ SERVER_FIELDS = frozenset(
     }
 )
 """Fields of SGLang's and vLLM's own that reach beyond the request that holds them."""
+TRUSTED_FIELDS = SERVER_FIELDS - {"priority"}
+"""The same for the platform's own callers, which say what comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """`raw`: the body as it came; `weight`: generations that it asks for."""
+    """`raw`: the body as it came; `body`: what it says; `weight`: generations that it asks for."""
 
     raw: bytes
+    body: dict[str, Any]
     model: str
     weight: int
 
 
-async def read_call(request: Request) -> ModelCall:
+async def read_call(request: Request, *, refused: frozenset[str] = SERVER_FIELDS) -> ModelCall:
     """The call. CallerError for what is no JSON object, names no model, or holds a field of the server's own."""
     raw, body = await read_object(request)
     for name in body:
-        if name in SERVER_FIELDS:
+        if name in refused:
             raise CallerError(f"{name} is the server's own and cannot be asked for", code="bad_request", field=name)
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise CallerError("name the model, as /v1/models lists it", code="bad_request", field="model")
-    return ModelCall(raw, model, _weight(body))
+    return ModelCall(raw, body, model, _weight(body))
+
+
+def unknown_model() -> NotFound:
+    """Nobody is passed on to another model than the one named."""
+    return NotFound(
+        "there is no model of that name: /v1/models lists the one there is", code="model_not_found", field="model"
+    )
 
 
 def _weight(body: dict[str, Any]) -> int:

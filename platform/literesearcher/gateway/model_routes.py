@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from literesearcher.engine.port import EngineInfo
-from literesearcher.errors import BoundaryError, NotFound
+from literesearcher.errors import BoundaryError
 from literesearcher.gateway import model_operations
 from literesearcher.gateway.context import Gateway, check_query, json_response
-from literesearcher.gateway.model_call import read_call
+from literesearcher.gateway.model_call import read_call, unknown_model
 from literesearcher.gateway.openai_errors import CHAT, COMPLETIONS, MODELS
 from literesearcher.gateway.passed_answer import PassedAnswer
 from literesearcher.gateway.turnstile import Turnstile
@@ -46,17 +46,14 @@ def router(gateway: Gateway) -> APIRouter:
             raise without_address(error) from error
 
     async def passed(request: Request, tenant: str) -> Response:
-        gateway.upstream.check()
+        gateway.raw_model.check()
         call = await read_call(request)
         if call.model != (await info()).model:
-            raise NotFound(
-                "there is no model of that name: /v1/models lists the one there is",
-                code="model_not_found",
-                field="model",
-            )
+            raise unknown_model()
         return PassedAnswer(
             call,
-            upstream=gateway.upstream,
+            request.scope["path"],
+            model=gateway.raw_model,
             turns=turns,
             tenant_id=tenant,
             stall_seconds=gateway.pace.stall_seconds,

@@ -1,7 +1,7 @@
-"""The model server's answer, passed on as it comes.
+"""The raw model's answer, passed on as it comes.
 
-Owns: that the call to the server ends when the client goes away, that a stream which breaks says so in OpenAI's form,
-and the tenant's place while it runs. Refuses to know: connections (`gateway.upstream`), what was asked.
+Owns: that the generation ends when the client goes away, that a stream which breaks says so in OpenAI's form, and the
+tenant's place while it runs. Refuses to know: which model it is (`raw_model.port`), what was asked.
 """
 
 from __future__ import annotations
@@ -10,35 +10,41 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from literesearcher.engine.openai_failures import garbage
 from literesearcher.errors import LiteResearcherError
 from literesearcher.gateway.model_call import ModelCall
 from literesearcher.gateway.openai_errors import error_object
 from literesearcher.gateway.problems import status_of
+from literesearcher.gateway.raw_model.port import RawModel
 from literesearcher.gateway.turnstile import Turnstile
-from literesearcher.gateway.upstream import Upstream, read_answer
 
 log = logging.getLogger("literesearcher.gateway")
 
-_MAX_LINE = 4 * 1024 * 1024
 _STREAM = "text/event-stream"
 
 Emit = Callable[[bytes], Awaitable[None]]
 
 
 class PassedAnswer(Response):
-    """Answers with what the server answers. A failure before the first byte is raised, for the border to word."""
+    """Answers with what the model answers. A failure before the first byte is raised, for the border to word."""
 
     def __init__(
-        self, call: ModelCall, *, upstream: Upstream, turns: Turnstile, tenant_id: str, stall_seconds: float
+        self,
+        call: ModelCall,
+        path: str,
+        *,
+        model: RawModel,
+        turns: Turnstile,
+        tenant_id: str,
+        stall_seconds: float,
     ) -> None:
+        """`path` is one of OpenAI's routes."""
         self._call = call
-        self._upstream = upstream
+        self._path = path
+        self._model = model
         self._turns = turns
         self._tenant = tenant_id
         self._stall_seconds = stall_seconds
@@ -47,7 +53,7 @@ class PassedAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        passing = asyncio.ensure_future(self._pass(scope["path"], send))
+        passing = asyncio.ensure_future(self._pass(send))
         gone = asyncio.ensure_future(_until_gone(receive))
         try:
             await asyncio.wait({passing, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,18 +64,18 @@ class PassedAnswer(Response):
         if not passing.cancelled():
             passing.result()
 
-    async def _pass(self, path: str, send: Send) -> None:
+    async def _pass(self, send: Send) -> None:
         with self._turns.passed(self._tenant, self._call.weight):
             emit: Emit | None = None
             try:
-                async with self._upstream.answer(path, self._call.raw) as answer:
-                    if answer.content_type == _STREAM:
+                async with self._model.answer(self._path, self._call) as answer:
+                    if answer.pieces is not None:
                         emit = await self._started(send, _STREAM)
-                        await _follow(answer, emit)
+                        async for piece in answer.pieces:
+                            await emit(piece)
                     else:
-                        body = await read_answer(answer)
                         emit = await self._started(send, "application/json")
-                        await emit(body)
+                        await emit(answer.body or b"")
             except LiteResearcherError as error:
                 if emit is None:
                     raise
@@ -101,19 +107,6 @@ class PassedAnswer(Response):
 
 class _Stalled(Exception):
     """The client takes nothing."""
-
-
-async def _follow(answer: aiohttp.ClientResponse, emit: Emit) -> None:
-    """Pass on what came, up to its last whole line: of a line that breaks off nothing is shown."""
-    rest = b""
-    async for part in answer.content.iter_any():
-        whole, end, rest = (rest + part).rpartition(b"\n")
-        if len(rest) > _MAX_LINE:
-            raise garbage(f"a line of more than {_MAX_LINE} bytes")
-        if end:
-            await emit(whole + end)
-    if rest:
-        await emit(rest)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -66,6 +66,7 @@ STATUS_BY_CODE: dict[str, int] = {
     # The raw model, where a request is passed on to it.
     "model_refused": 400,
     "context_length_exceeded": 400,
+    "unsupported_field": 400,
     "no_language_model": 503,
     # This program.
     "not_ready": 503,

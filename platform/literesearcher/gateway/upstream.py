@@ -1,21 +1,23 @@
 """The engine's HTTP server, as requests to the raw model are passed on to it.
 
 Owns: connections, the server's key, deadlines, and what of a failure a caller may read: never the key or the address.
-Of the caller's headers nothing is passed on. Refuses to know: tenants, what is asked. Above: `gateway.passed_answer`.
-Below: `engine.openai_failures`, which says what went wrong.
+Of the caller's headers nothing is passed on, and of the body every byte. Refuses to know: tenants, what is asked.
+Above: `gateway.passed_answer`. Below: `engine.openai_failures`, which says what went wrong.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from literesearcher.engine.openai_failures import excerpt, from_exception, from_status, garbage
 from literesearcher.errors import BoundaryError, CallerError, LiteResearcherError, PromptTooLong
+from literesearcher.gateway.model_call import ModelCall
+from literesearcher.gateway.raw_model.port import RawAnswer
 from literesearcher.settings.sections import EngineSection
 from literesearcher.timing.clock import Clock
 
@@ -25,6 +27,7 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """An answer that is not streamed: 10,000 tokens with twenty alternatives each are about 20 MB."""
 _CONNECT_SECONDS = 10.0
 _EXCERPT_BYTES = 65_536
+_MAX_LINE = 4 * 1024 * 1024
 _SAID = {
     "engine_unreachable": "the model server cannot be reached",
     "engine_timeout": "the model server did not answer in time",
@@ -43,7 +46,8 @@ def without_address(error: BoundaryError) -> BoundaryError:
 
 
 class Upstream:
-    """The server that a section names. Connections open at the first call and are kept until `aclose`."""
+    """Implements `raw_model.port.RawModel` over the server that a section names. Connections open at the first call
+    and are kept until `aclose`."""
 
     def __init__(self, section: EngineSection, *, clock: Clock) -> None:
         self._base = section.base_url.rstrip("/") if section.base_url and section.kind != "extractive" else None
@@ -62,12 +66,8 @@ class Upstream:
             )
 
     @asynccontextmanager
-    async def answer(self, path: str, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The server's 200 to a POST of `body`; leaving the block closes the call. `path` begins with /v1.
-
-        Raises, also out of the block: CallerError (`model_refused`, `context_length_exceeded`) where the server
-        refuses the request itself, else BoundaryError with a code of `engine.port`.
-        """
+    async def answer(self, path: str, call: ModelCall) -> AsyncIterator[RawAnswer]:
+        """The server's 200 to a POST of the body as it came; leaving the block closes the call to the server."""
         self.check()
         url = f"{self._base}{path.removeprefix('/v1')}"
         headers = {"Content-Type": "application/json"}
@@ -76,13 +76,17 @@ class Upstream:
         timeout = aiohttp.ClientTimeout(total=self._seconds, sock_connect=_CONNECT_SECONDS)
         try:
             async with self._open().post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                url, data=call.raw, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise self._refusal(response, await _read(response, _EXCERPT_BYTES))
-                if response.content_type not in ("application/json", "text/event-stream"):
+                if response.content_type == "application/json":
+                    yield RawAnswer(body=await _whole(response))
+                elif response.content_type == "text/event-stream":
+                    async with aclosing(_lines(response)) as lines:
+                        yield RawAnswer(pieces=lines)
+                else:
                     raise garbage(f"it is {response.content_type}")
-                yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise without_address(from_exception(error, url)) from error
         except BoundaryError as error:
@@ -119,12 +123,25 @@ class Upstream:
         return self._session
 
 
-async def read_answer(response: aiohttp.ClientResponse) -> bytes:
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
     """The whole of an answer that is not streamed; BoundaryError `engine_garbage` beyond MAX_ANSWER_BYTES."""
     body = await _read(response, MAX_ANSWER_BYTES + 1)
     if len(body) > MAX_ANSWER_BYTES:
         raise garbage(f"more than {MAX_ANSWER_BYTES} bytes")
     return body
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """What came, up to its last whole line: of a line that breaks off nothing is shown."""
+    rest = b""
+    async for part in response.content.iter_any():
+        whole, end, rest = (rest + part).rpartition(b"\n")
+        if len(rest) > _MAX_LINE:
+            raise garbage(f"a line of more than {_MAX_LINE} bytes")
+        if end:
+            yield whole + end
+    if rest:
+        yield rest
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

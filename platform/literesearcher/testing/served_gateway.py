@@ -13,6 +13,7 @@ import aiohttp
 
 from literesearcher.engine.port import EngineInfo
 from literesearcher.gateway.app import create_app
+from literesearcher.gateway.raw_model.port import RawModel
 from literesearcher.gateway.serving import serve
 from literesearcher.gateway.stream import StreamPace
 from literesearcher.gateway.upstream import Upstream
@@ -106,15 +107,17 @@ async def running(
     budgets: BudgetsSection | None = None,
     admission: AdmissionSection | None = None,
     engine: EngineSection | None = None,
+    raw_model: RawModel | None = None,
 ) -> AsyncIterator[Served]:
-    """A gateway on a real socket of loopback, closed at the end. `engine`: the model server behind it, if any."""
+    """A gateway on a real socket of loopback, closed at the end. `engine`: the model server behind it, if any;
+    `raw_model`: another raw model than that one."""
     settings = Settings(
         gateway=gateway,
         budgets=budgets or BudgetsSection(),
         admission=admission or AdmissionSection(),
         engine=engine or EngineSection(),
     )
-    upstream = Upstream(settings.engine, clock=SystemClock())
+    model = raw_model or Upstream(settings.engine, clock=SystemClock())
     app = create_app(
         store=store,
         live=live,
@@ -122,7 +125,7 @@ async def running(
         prompts=Prompts.of(),
         clock=SystemClock(),
         engine_info=engine_info,
-        upstream=upstream,
+        raw_model=model,
         pace=pace,
     )
     stop = asyncio.Event()
@@ -138,4 +141,4 @@ async def running(
             await session.close()
             stop.set()
             await asyncio.wait_for(task, PATIENCE)
-            await upstream.aclose()
+            await model.aclose()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.raw_call import Token
 from literesearcher.errors import BoundaryError, PromptTooLong
 from literesearcher.research.messages import Usage
 from literesearcher.testing.timed_pool import History, TimedPool, tokens_of
@@ -144,7 +145,7 @@ class TimedEngine:
     async def _timed(self, request: GenerationRequest, text: str, on_delta: DeltaSink | None) -> Generation:
         text, finish, stop = _cut(text, request)
         pieces = [text[at : at + TOKEN] for at in range(0, len(text), TOKEN)]
-        history: History = tuple((f"{m.role}\n{m.content}", _count(m.content) + TOKEN) for m in request.messages)
+        history = _history(request)
         prompt = tokens_of(history)
         # One page is one request: its prompt stands before no later one.
         program = "" if request.purpose == "extract" else request.program
@@ -173,14 +174,18 @@ class TimedEngine:
             self.pool.give_back(program, tokens, kept if program else ())
             self._admit()
         asked_ids = request.sampling.logprobs
+        ids = tuple(zlib.crc32(piece.encode()) % 151_643 for piece in pieces)
         return Generation(
             text=text,
             finish_reason=finish,
             usage=Usage(prompt, len(pieces), min(cached, prompt - 1)),
             model=self._info.model,
             matched_stop=stop,
-            token_ids=tuple(zlib.crc32(piece.encode()) % 151_643 for piece in pieces) if asked_ids else None,
+            token_ids=ids if asked_ids else None,
             logprobs=(-0.5,) * len(pieces) if asked_ids else None,
+            tokens=tuple(Token(id_, piece, -0.5, ((piece, -0.5),)) for id_, piece in zip(ids, pieces, strict=True))
+            if asked_ids and request.raw is not None
+            else None,
             replica=self._replica,
         )
 
@@ -219,6 +224,13 @@ class TimedEngine:
     def _rate(self) -> float:
         """Tokens a second of one of the running requests."""
         return self.timing.decode_per_second / (1 + max(0, self._running - 1) / self.timing.half_speed_at)
+
+
+def _history(request: GenerationRequest) -> History:
+    raw = request.raw.prompt if request.raw is not None else None
+    if raw is not None:
+        return ((str(raw), _count(raw) if isinstance(raw, str) else len(raw)),)
+    return tuple((f"{m.role}\n{m.content}", _count(m.content) + TOKEN) for m in request.messages)
 
 
 def _count(text: str) -> int:

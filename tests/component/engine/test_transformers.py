@@ -373,7 +373,7 @@ def chosen(sampling: Sampling, scores: list[float], *, ids: list[int] | None = N
     """What 400 choices are."""
     sampler = Sampler(sampling, prompt_tokens=prompt, device="cpu")
     known = torch.tensor([ids or [0]])
-    return {sampler.choose(known, torch.tensor([scores]))[0] for _ in range(400)}
+    return {sampler.choose(known, torch.tensor([scores])).token for _ in range(400)}
 
 
 PLAIN = Sampling(temperature=1.0, top_p=1.0, top_k=0, presence_penalty=0.0, seed=3)
@@ -393,10 +393,10 @@ class TestSampling:
     def test_temperature(self) -> None:
         assert chosen(changed(temperature=0.0), EVEN) == {5}
         assert chosen(changed(temperature=0.01), EVEN) == {5}
-        _, cold = Sampler(changed(temperature=0.5), prompt_tokens=1, device="cpu").choose(
+        cold = Sampler(changed(temperature=0.5), prompt_tokens=1, device="cpu").choose(
             torch.tensor([[0]]), torch.tensor([[0.0, -1e9]])
         )
-        assert cold == 0.0
+        assert cold.logprob == 0.0
 
     def test_top_k(self) -> None:
         assert chosen(changed(top_k=2), EVEN) == {4, 5}
@@ -429,7 +429,7 @@ class TestSampling:
     def test_seed(self) -> None:
         def row(seed: int | None) -> list[int]:
             sampler = Sampler(changed(seed=seed), prompt_tokens=1, device="cpu")
-            return [sampler.choose(torch.tensor([[0]]), torch.tensor([EVEN]))[0] for _ in range(40)]
+            return [sampler.choose(torch.tensor([[0]]), torch.tensor([EVEN])).token for _ in range(40)]
 
         assert row(7) == row(7) != row(8)
         assert row(2**63 - 1) == row(2**63 - 1)
@@ -445,10 +445,10 @@ class TestSampling:
         assert all(one == pytest.approx(0.0, abs=1e-4) for one in got.logprobs)
         assert (await told(engine, ask(max_tokens=5))).logprobs is None
         sampler = Sampler(changed(temperature=0.5, presence_penalty=1.0, top_k=1), prompt_tokens=1, device="cpu")
-        token, logprob = sampler.choose(torch.tensor([[0, 1]]), torch.tensor([[1.0, 1.0]]))
+        choice = sampler.choose(torch.tensor([[0, 1]]), torch.tensor([[1.0, 1.0]]))
         # (1, 1 - 1) / 0.5 = (2, 0), of which top_k keeps the first but the probability is of both.
-        assert token == 0
-        assert logprob == pytest.approx(torch.tensor([2.0, 0.0]).log_softmax(0)[0].item())
+        assert choice.token == 0
+        assert choice.logprob == pytest.approx(torch.tensor([2.0, 0.0]).log_softmax(0)[0].item())
 
     async def test_the_fields_reach_the_sampler_of_a_whole_generation(self, bench: Bench) -> None:
         engine = bench.engine()

@@ -32,6 +32,7 @@ async def start() -> AsyncIterator[Start]:
         budgets: Any = None,
         engine: Any = None,
         admission: Any = None,
+        raw_model: Any = None,
         **gateway: Any,
     ) -> Served:
         context = running(
@@ -43,6 +44,7 @@ async def start() -> AsyncIterator[Start]:
             budgets=budgets,
             admission=admission,
             engine=engine,
+            raw_model=raw_model,
         )
         served = await context.__aenter__()
         entered.append(context)

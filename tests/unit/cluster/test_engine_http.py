@@ -1,4 +1,7 @@
-"""The engine over HTTP: what arrives at the engine, what comes back, who is let in, what is refused."""
+"""An engine replica over HTTP: who is let in, which routes there are, what is refused before an engine is asked.
+
+What requests mean is tested where the gateway answers them itself.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,43 @@ from starlette.requests import Request
 from literesearcher.cluster.engine_http import EngineHttp
 from literesearcher.engine.port import EngineInfo, Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, LiteResearcherError, PromptTooLong
-from literesearcher.research.messages import Sampling, Usage
+from literesearcher.gateway.raw_model.engine_model import EngineModel
+from literesearcher.gateway.upstream import Upstream
+from literesearcher.research.messages import Usage
+from literesearcher.settings.sections import EngineSection
+from literesearcher.timing.clock import SystemClock
 
 TOKEN = "between-us"
+MODEL = "literesearcher-4b"
+PATIENCE = 60.0
+QUESTION: list[Any] = [{"role": "user", "content": "count"}]
 
 
 class Pieces:
-    """An engine that says three words, or fails; it keeps what it was asked."""
+    """An engine that says three words, fails, or hangs; it keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[GenerationRequest] = []
         self.failure: LiteResearcherError | None = None
+        self.hangs = False
+        self.ended = asyncio.Event()
 
     async def describe(self) -> EngineInfo:
-        return EngineInfo("scripted", "literesearcher-4b", 131_072)
+        return EngineInfo("scripted", MODEL, 131_072)
 
     async def generate(self, request: GenerationRequest, *, timeout_seconds: float, on_delta: Any = None) -> Generation:
         self.asked.append(request)
-        for word in ("one ", "two ", "three"):
-            if on_delta is not None:
-                await on_delta(word)
+        try:
+            for word in ("one ", "two ", "three"):
+                if on_delta is not None:
+                    await on_delta(word)
+            if self.hangs:
+                await asyncio.sleep(3600)
+        finally:
+            self.ended.set()
         if self.failure is not None:
             raise self.failure
-        return Generation("one two three", "stop", Usage(11, 3, 7), "literesearcher-4b")
+        return Generation("one two three", "stop", Usage(11, 3, 7), MODEL)
 
     def count_tokens(self, text: str) -> int | None:
         return None
@@ -55,119 +72,141 @@ def engine() -> Pieces:
 
 @pytest.fixture
 async def base(engine: Pieces) -> AsyncIterator[str]:
-    http = EngineHttp(engine, TOKEN)
+    http = EngineHttp(engine, EngineModel(engine, clock=SystemClock(), seconds=PATIENCE), TOKEN)
+    async with served(http) as url:
+        yield url
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            response = await http.answer(Request(scope, receive))
-            await response(scope, receive, send)
 
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
-        serving = asyncio.create_task(server.serve([bound]))
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+class served:
+    """A face on a socket of loopback, under the prefix that Serve gives its application."""
+
+    def __init__(self, http: EngineHttp) -> None:
+        self._http = http
+
+    async def __aenter__(self) -> str:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                scope = {**scope, "root_path": "/engine"}
+                response = await self._http.answer(Request(scope, receive))
+                await response(scope, receive, send)
+
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+        self._serving = asyncio.create_task(self._server.serve([self._socket]))
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/engine"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._serving
+        self._socket.close()
 
 
 def client(base: str, key: str = TOKEN) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=f"{base}/v1", api_key=key, max_retries=0)
 
 
-QUESTION: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "count"}]
+async def post(base: str, body: bytes, kind: str = "application/json", path: str = "chat/completions") -> Any:
+    """(status, error object)."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{base}/v1/{path}", data=body, headers=headers) as answer:
+            return answer.status, orjson.loads(await answer.read())["error"]
 
 
-async def test_a_request_arrives_field_by_field_and_is_nobodys_conversation(base: str, engine: Pieces) -> None:
-    answer = await client(base).chat.completions.create(
-        model="literesearcher-4b",
-        messages=QUESTION,
-        temperature=0.5,
-        top_p=0.9,
-        presence_penalty=1.2,
-        stop=["</done>"],
-        seed=7,
-        max_tokens=99,
-        extra_body={"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.05},
-    )
-    assert answer.choices[0].message.content == "one two three"
-    assert answer.choices[0].finish_reason == "stop"
-    assert answer.usage is not None
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (11, 3, 14)
-    [asked] = engine.asked
-    assert asked.sampling == Sampling(0.5, 0.9, 5, 0.1, 1.2, 1.05, ("</done>",), 7)
-    assert (asked.program, asked.max_tokens) == ("", 99)
-    assert [(one.role, one.content) for one in asked.messages] == [("system", "be brief"), ("user", "count")]
+@pytest.mark.parametrize("stream", [False, True])
+async def test_both_routes_answer_by_the_engine(base: str, engine: Pieces, stream: bool) -> None:
+    options: dict[str, Any] = {"model": MODEL, "max_tokens": 99, "stream": stream}
+    chat: Any = await client(base).chat.completions.create(messages=QUESTION, **options)
+    text: Any = await client(base).completions.create(prompt=[1, 2], **options)
+    if stream:
+        said = "".join([one.choices[0].delta.content or "" async for one in chat])
+        also = "".join([one.choices[0].text async for one in text])
+    else:
+        said, also = chat.choices[0].message.content, text.choices[0].text
+    assert said == also == "one two three"
+    assert [one.max_tokens for one in engine.asked] == [99, 99]
+    assert [one.raw and one.raw.prompt for one in engine.asked] == [None, (1, 2)]
 
 
-async def test_a_stream_is_the_same_text_in_pieces(base: str) -> None:
-    stream = await client(base).chat.completions.create(
-        model="literesearcher-4b", messages=QUESTION, stream=True, stream_options={"include_usage": True}
-    )
-    chunks = [chunk async for chunk in stream]
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert text == "one two three"
-    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
-    assert chunks[-1].usage is not None
-    assert chunks[-1].usage.total_tokens == 14
-
-
-async def test_the_model_is_listed(base: str) -> None:
-    assert [model.id async for model in client(base).models.list()] == ["literesearcher-4b"]
+async def test_the_model_is_listed_and_who_comes_first_is_said(base: str, engine: Pieces) -> None:
+    [card] = [model async for model in client(base).models.list()]
+    assert (card.id, card.max_model_len) == (MODEL, 131_072)  # type: ignore[attr-defined]
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+        async with session.get(f"{base}/server_info") as answer:
+            assert (await answer.json())["enable_priority_scheduling"] is True
+    await client(base).chat.completions.create(model=MODEL, messages=QUESTION, extra_body={"priority": -7})
+    assert engine.asked[0].priority == -7
 
 
 @pytest.mark.parametrize("key", ["", "between", "between-us-", "\u00e9"])
-async def test_nobody_comes_in_without_the_token(base: str, engine: Pieces, key: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/nowhere"])
+async def test_nobody_comes_in_without_the_token(base: str, engine: Pieces, key: str, path: str) -> None:
     async with aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with session.post(f"{base}/v1/chat/completions", json={"messages": QUESTION}, headers=headers) as answer:
+        async with session.post(base + path, json={"model": MODEL, "messages": QUESTION}, headers=headers) as answer:
             assert answer.status == 401
     assert engine.asked == []
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "named"),
+    ("body", "kind", "status", "code", "param"),
     [
-        (b"[]", "bad_request", None),
-        (b"{", "bad_request", None),
-        (b'{"messages": []}', "bad_request", "messages"),
-        (b'{"messages": [{"role": "tool", "content": "x"}]}', "bad_request", "messages"),
-        (b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "bad_request", "messages"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "tools": []}', "unsupported_field", "tools"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "unsupported_field", "n"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "logprobs": true}', "unsupported_field", "logprobs"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "bad_request", "temperature"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": 1.5}', "bad_request", "max_tokens"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "stop": [1]}', "bad_request", "stop"),
+        (b"[]", "application/json", 400, "bad_request", None),
+        (b"{", "application/json", 400, "invalid_json", None),
+        (b'{"model": "\xff"}', "application/json", 400, "invalid_utf8", None),
+        (b'{"messages": []}', "application/json", 400, "bad_request", "model"),
+        (b'{"model": "gpt-5", "messages": []}', "application/json", 404, "model_not_found", "model"),
+        (b'{"model": "%s", "rid": "1"}' % MODEL.encode(), "application/json", 400, "bad_request", "rid"),
+        (
+            b'{"model": "%s", "messages": [{"role": "user", "content": "x"}], "tools": [1]}' % MODEL.encode(),
+            "application/json",
+            400,
+            "unsupported_field",
+            "tools",
+        ),
+        (b"{}", "text/plain", 415, "unsupported_media_type", "Content-Type"),
+        (b" " * (8 * 1024 * 1024 + 1), "application/json", 413, "body_too_large", None),
     ],
 )
-async def test_what_cannot_be_asked_is_refused_by_its_name(
-    base: str, engine: Pieces, body: bytes, code: str, named: str | None
+async def test_what_cannot_be_asked_never_reaches_the_engine(
+    base: str, engine: Pieces, body: bytes, kind: str, status: int, code: str, param: str | None
 ) -> None:
+    found, error = await post(base, body, kind)
+    assert (found, error["code"], error["param"]) == (status, code, param)
+    assert engine.asked == []
+
+
+async def test_a_body_that_grows_beyond_the_bound_is_refused_while_it_comes(base: str, engine: Pieces) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 1024 * 1024
+
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     async with aiohttp.ClientSession() as session:
-        async with session.post(f"{base}/v1/chat/completions", data=body, headers=headers) as answer:
-            assert answer.status == 400
-            error = orjson.loads(await answer.read())["error"]
-    assert (error["code"], error["param"]) == (code, named)
+        async with session.post(f"{base}/v1/completions", data=endless(), headers=headers) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (413, "body_too_large")
     assert engine.asked == []
 
 
-async def test_a_page_of_a_browser_cannot_ask_by_a_plain_form(base: str, engine: Pieces) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "text/plain"}
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{base}/v1/chat/completions", data=b"{}", headers=headers) as answer:
-            assert answer.status == 400
-    assert engine.asked == []
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/completions", 405), ("POST", "/v1/embeddings", 404)]
+)
+async def test_there_are_no_other_routes(base: str, method: str, path: str, status: int) -> None:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+        async with session.request(method, base + path) as answer:
+            assert answer.status == status
 
 
 @pytest.mark.parametrize(
     ("failure", "status", "code"),
     [
         (PromptTooLong("too long"), 400, "context_length_exceeded"),
-        (BoundaryError("full", code="engine_busy", transient=True), 503, "engine_busy"),
+        (BoundaryError("top_p is 9", code="engine_rejected"), 400, "model_refused"),
+        (BoundaryError("full", code="engine_busy", transient=True, retry_after=7.0), 503, "engine_busy"),
         (BoundaryError("late", code="engine_timeout", transient=True), 504, "engine_timeout"),
-        (BoundaryError("broken", code="engine_error"), 500, "engine_error"),
+        (BoundaryError("broken", code="engine_error"), 502, "engine_error"),
     ],
 )
 async def test_a_failure_has_its_status_and_in_a_stream_its_event(
@@ -175,11 +214,36 @@ async def test_a_failure_has_its_status_and_in_a_stream_its_event(
 ) -> None:
     engine.failure = failure
     with pytest.raises(openai.APIStatusError) as caught:
-        await client(base).chat.completions.create(model="literesearcher-4b", messages=QUESTION)
+        await client(base).chat.completions.create(model=MODEL, messages=QUESTION)
     assert (caught.value.status_code, caught.value.code) == (status, code)
+    if code == "engine_busy":
+        assert caught.value.response.headers["Retry-After"] == "7"
     with pytest.raises(openai.APIError) as broken:
-        async for _ in await client(base).chat.completions.create(
-            model="literesearcher-4b", messages=QUESTION, stream=True
-        ):
+        async for _ in await client(base).chat.completions.create(model=MODEL, messages=QUESTION, stream=True):
             pass
     assert broken.value.code == code
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_caller_who_goes_away_ends_the_generation(base: str, engine: Pieces, stream: bool) -> None:
+    engine.hangs = True
+    body = {"model": MODEL, "messages": QUESTION, "stream": stream}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+        asking = asyncio.ensure_future(session.post(f"{base}/v1/chat/completions", json=body))
+        async with asyncio.timeout(PATIENCE):
+            while not engine.asked:
+                await asyncio.sleep(0.01)
+            if stream:
+                answer = await asking
+                assert b"one" in await answer.content.readuntil(b"one")
+        assert not engine.ended.is_set()
+        asking.cancel()
+    async with asyncio.timeout(PATIENCE):
+        await engine.ended.wait()
+
+
+async def test_an_application_without_a_language_model_says_so(engine: Pieces) -> None:
+    none = Upstream(EngineSection(kind="extractive"), clock=SystemClock())
+    async with served(EngineHttp(engine, none, TOKEN)) as url:
+        status, error = await post(url, b"{}")
+    assert (status, error["code"]) == (503, "no_language_model")

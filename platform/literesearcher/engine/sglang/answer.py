@@ -10,8 +10,10 @@ from typing import Any
 
 from literesearcher.engine.delivery import clean
 from literesearcher.engine.port import Generation
+from literesearcher.engine.raw_call import Token, told
 from literesearcher.engine.sglang.failures import aborted, garbage
 from literesearcher.engine.token_history import TokenHistory
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.research.messages import Usage
 
 
@@ -23,8 +25,10 @@ def generation_of(
     model: str,
     logprobs: bool,
     opens_thought: bool,
+    tokenizer: Tokenizer | None = None,
 ) -> Generation:
-    """BoundaryError where SGLang broke the request off or its answer cannot be read."""
+    """BoundaryError where SGLang broke the request off or its answer cannot be read. With a `tokenizer`, tokens are
+    told one by one where `logprobs` are."""
     meta = answer.get("meta_info") or {}
     reason = meta.get("finish_reason")
     if not isinstance(reason, dict):
@@ -44,6 +48,7 @@ def generation_of(
         matched_stop=matched if isinstance(matched, str) else None,
         token_ids=settled,
         logprobs=_logprobs(meta, len(settled or ids)) if logprobs else None,
+        tokens=_tokens(meta, len(settled or ids), tokenizer) if logprobs and tokenizer is not None else None,
         weights_fingerprint=str(meta["weight_version"]) if meta.get("weight_version") else None,
     )
 
@@ -52,6 +57,16 @@ def _logprobs(meta: dict[str, Any], count: int) -> tuple[float, ...] | None:
     """One a token, of those that the text keeps."""
     given = meta.get("output_token_logprobs")
     return tuple(float(one[0]) for one in given[:count]) if isinstance(given, list) else None
+
+
+def _tokens(meta: dict[str, Any], count: int, tokenizer: Tokenizer) -> tuple[Token, ...] | None:
+    given = meta.get("output_token_logprobs")
+    if not isinstance(given, list):
+        return None
+    given = given[:count]
+    best = meta.get("output_top_logprobs") or [()] * len(given)
+    others = ([(int(one[1]), float(one[0])) for one in several or ()] for several in best)
+    return told(tokenizer, [int(one[1]) for one in given], [float(one[0]) for one in given], others)
 
 
 def _number(value: Any) -> int | None:

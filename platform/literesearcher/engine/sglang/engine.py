@@ -8,6 +8,7 @@ cache, its size), the load, the check. Refuses to know: Ray, jobs, retries. Abov
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib
 import importlib.metadata
 import itertools
@@ -19,6 +20,7 @@ from typing import Any
 from literesearcher.engine.delivery import Delivery
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.raw_call import check_vocabulary, prompt_ids
 from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.arguments import PINNED
 from literesearcher.engine.sglang.containment import metrics_folder
@@ -31,7 +33,6 @@ from literesearcher.engine.sglang.runtime import Runtime
 from literesearcher.engine.sglang.sampling import priority, sampling_params
 from literesearcher.engine.sglang.start import Start
 from literesearcher.engine.start_phases import PhaseSink, StartPhases
-from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.weights import Weights
 from literesearcher.errors import ConfigurationError
 from literesearcher.research.messages import Message
@@ -115,7 +116,11 @@ class SglangEngine:
         """One generation; the time counts from when SGLang runs."""
         runtime = await self._running()
         model = self.model
-        ids = await _ids(model.history, request)
+        ids = await _ids(model, request)
+        if request.raw is not None:
+            check_vocabulary(request.raw, model.checkpoint.vocabulary)
+            most = request.raw.new_tokens(request.max_tokens, model.context_length - len(ids))
+            request = dataclasses.replace(request, max_tokens=most)
         model.check(ids, request.max_tokens)
         arguments = self.arguments(request, ids)
         session = str(arguments.get("session_id") or "")
@@ -137,6 +142,7 @@ class SglangEngine:
             model=(await self.describe()).model,
             logprobs=request.sampling.logprobs,
             opens_thought=self._opens_thought,
+            tokenizer=model.tokenizer if request.raw is not None else None,
         )
 
     def arguments(self, request: GenerationRequest, ids: list[int]) -> dict[str, Any]:
@@ -150,6 +156,8 @@ class SglangEngine:
             arguments["priority"] = priority(request)
         if request.sampling.logprobs:
             arguments["return_logprob"] = True
+            if request.raw is not None and request.raw.top_logprobs:
+                arguments["top_logprobs_num"] = request.raw.top_logprobs
         if self._section.session_cache and request.program and request.purpose in _OWN_TURNS:
             arguments["session_id"] = request.program
         return arguments
@@ -256,7 +264,10 @@ class SglangEngine:
         return await delivery.follow(runtime.call(lambda engine: streamed(engine, arguments, delivery)))
 
 
-async def _ids(history: TokenHistory, request: GenerationRequest) -> list[int]:
+async def _ids(model: Model, request: GenerationRequest) -> list[int]:
+    history = model.history
+    if request.raw is not None and request.raw.prompt is not None:
+        return await asyncio.to_thread(prompt_ids, request.raw.prompt, model.tokenizer)
     program = request.program if request.purpose in _OWN_TURNS else ""
     if history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
         return await asyncio.to_thread(history.prompt, request.messages, program=program)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from literesearcher.engine.port import GenerationRequest
+from literesearcher.engine.raw_call import RawCall
 from literesearcher.engine.sglang.failures import refused
 
 HEALTH_PRIORITY = 100_000
 """Above every job's: a check that queues says nothing."""
-_CLASSES = {"turn": 2, "context_answer": 2, "compress": 1, "extract": 0}
+_CLASSES = {"turn": 2, "context_answer": 2, "raw": 2, "compress": 1, "extract": 0}
 """At one job priority, a turn before the summaries that shorten a history, and both before the reading of pages."""
 
 
@@ -36,6 +37,21 @@ def sampling_params(request: GenerationRequest, *, deterministic: bool = False) 
     }
     if sampling.seed is not None:
         params["sampling_seed"] = sampling.seed
+    if request.raw is not None:
+        params |= _raw_params(request.raw)
+    return params
+
+
+def _raw_params(raw: RawCall) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "frequency_penalty": raw.frequency_penalty,
+        "min_new_tokens": raw.min_tokens,
+        "ignore_eos": raw.ignore_eos,
+    }
+    if raw.stop_token_ids:
+        params["stop_token_ids"] = list(raw.stop_token_ids)
+    if raw.logit_bias:
+        params["logit_bias"] = {str(token): bias for token, bias in raw.logit_bias}
     return params
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from literesearcher.engine.checkpoint import read_checkpoint
 from literesearcher.engine.delivery import Delivery, clean
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.raw_call import check_vocabulary, prompt_ids, told
 from literesearcher.engine.token_history import IM_END, TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.engine.transformers.runtime import Cancelled, Runtime, Work, Written
@@ -82,6 +83,9 @@ class TransformersEngine:
             matched_stop=written.matched_stop,
             token_ids=ids,
             logprobs=tuple(written.logprobs[:kept]) if request.sampling.logprobs else None,
+            tokens=told(self._tokenizer, written.ids[:kept], written.logprobs, written.others)
+            if request.raw is not None and request.sampling.logprobs
+            else None,
         )
 
     def count_tokens(self, text: str) -> int | None:
@@ -98,10 +102,17 @@ class TransformersEngine:
 
     async def _answer(self, request: GenerationRequest, on_delta: DeltaSink | None) -> tuple[Written, int]:
         program = request.program if request.purpose in _OWN_TURNS else ""
-        prompt = functools.partial(self._history.prompt, request.messages, program=program)
+        raw, most = request.raw, request.max_tokens
+        if raw is not None and raw.prompt is not None:
+            prompt = functools.partial(prompt_ids, raw.prompt, self._tokenizer)
+        else:
+            prompt = functools.partial(self._history.prompt, request.messages, program=program)
         ids = await asyncio.to_thread(prompt)
-        self._check(ids, request.max_tokens)
-        work = Work(ids, request.sampling, request.max_tokens, kept=bool(program))
+        if raw is not None:
+            check_vocabulary(raw, self._checkpoint.vocabulary)
+            most = raw.new_tokens(most, self._context - len(ids))
+        self._check(ids, most)
+        work = Work(ids, request.sampling, most, kept=bool(program), raw=raw)
         if on_delta is None:
             return await self._run(work), len(ids)
         delivery = Delivery(on_delta, request.sampling.stop)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from literesearcher.engine.raw_call import RawCall
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.engine.transformers.sampling import Sampler
 from literesearcher.engine.transformers.writing import Writing
@@ -31,6 +32,7 @@ class Work:
     sampling: Sampling
     max_tokens: int
     kept: bool = True
+    raw: RawCall | None = None
     put: Callable[[str], None] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -45,6 +47,8 @@ class Written:
     ids: list[int]
     logprobs: list[float]
     cached_tokens: int
+    others: list[tuple[tuple[int, float], ...]] = field(default_factory=list)
+    """The likeliest in each token's place, where they were asked for."""
 
 
 @dataclass(slots=True)
@@ -93,16 +97,23 @@ class Runtime:
         cached = len(conversation.held)
         scores = self._read(work.ids[cached:], conversation, work)
         ids = self._torch.tensor([work.ids], device=self.device)
-        sampler = Sampler(work.sampling, prompt_tokens=len(work.ids), device=self.device)
+        raw = work.raw or RawCall()
+        ends = {*raw.stop_token_ids, *(() if raw.ignore_eos else self._ends)}
+        sampler = Sampler(
+            work.sampling, prompt_tokens=len(work.ids), device=self.device, raw=raw, ends=ends | self._ends
+        )
         writing = Writing(self._tokenizer, work.sampling.stop)
         generated: list[int] = []
         logprobs: list[float] = []
+        others: list[tuple[tuple[int, float], ...]] = []
         reason = "length"
         while len(generated) < work.max_tokens:
-            token, logprob = sampler.choose(ids, scores)
+            choice = sampler.choose(ids, scores)
+            token = choice.token
             generated.append(token)
-            logprobs.append(logprob)
-            if token in self._ends:
+            logprobs.append(choice.logprob)
+            others.append(choice.others)
+            if token in ends:
                 reason = "stop"
                 break
             writing.add(token)
@@ -117,7 +128,7 @@ class Runtime:
         writing.end()
         if writing.matched is not None:
             reason = "stop"
-        return Written(writing.text, reason, writing.matched, generated, logprobs, cached)
+        return Written(writing.text, reason, writing.matched, generated, logprobs, cached, others)
 
     def _conversation(self, work: Work) -> _Conversation:
         """What is known of the prompt's beginning, and nothing else."""

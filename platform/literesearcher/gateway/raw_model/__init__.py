@@ -1,0 +1,1 @@
+"""The raw model behind the OpenAI routes: a server elsewhere, or an engine of this process."""
