@@ -126,6 +126,10 @@ async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = Non
         starts = StartMetrics(in_registry(metrics.registry)) if metrics is not None and counted else None
         on_phase = starts.ended if starts is not None else None
         base = await stack.enter_async_context(open_foundation(settings, on_phase=on_phase))
+        own = getattr(base.engine, "collector", None)
+        if metrics is not None and own is not None:
+            metrics.registry.register(own)
+            stack.callback(metrics.registry.unregister, own)
         tools = await open_tools(
             settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack, metrics=metrics
         )
