@@ -6,7 +6,6 @@ For init containers and image builds: one line and exit code 2 for what settings
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -33,14 +32,14 @@ def fetch() -> int:
     from literesearcher.engine.start_phases import StartPhases
     from literesearcher.timing.clock import SystemClock
 
-    weights = _prepared()
-    if weights.source is None and not weights.present:
-        raise ConfigurationError(
-            f"{weights.folder} is no folder, and no model of the Hub is named to fetch into it: set "
-            "LITERESEARCHER_SGLANG__MODEL_ID"
-        )
-    run_async(weights.ensure(StartPhases(SystemClock())))
-    _show(weights.folder)
+    for weights in _prepared():
+        if weights.source is None and not weights.present:
+            raise ConfigurationError(
+                f"{weights.setting}={weights.folder} is no folder, and no model of the Hub is named to fetch into it: "
+                "set LITERESEARCHER_SGLANG__MODEL_ID"
+            )
+        run_async(weights.ensure(StartPhases(SystemClock())))
+        _show(weights)
     return 0
 
 
@@ -50,44 +49,50 @@ def check() -> int:
     from literesearcher.cli.session import run_async
     from literesearcher.engine.checkpoint import read_checkpoint
 
-    weights = _prepared()
-    read_checkpoint(weights.folder, setting=weights.setting)
-    sums = run_async(weights.checked())
-    _show(weights.folder)
-    click.echo(f"sha256    {sums}")
+    for weights in _prepared():
+        read_checkpoint(weights.folder, setting=weights.setting)
+        sums = run_async(weights.checked())
+        _show(weights)
+        click.echo(f"sha256    {sums}")
     return 0
 
 
-def _prepared() -> Weights:
+def _prepared() -> list[Weights]:
     import logging
 
     from literesearcher.cli.session import log_to_stderr, read_settings
 
     settings = read_settings()
     log_to_stderr(logging.INFO)
-    return _weights(settings)
+    return _wanted(settings)
 
 
-def _weights(settings: Settings) -> Weights:
+def _wanted(settings: Settings) -> list[Weights]:
+    """Of the engine, and of an extractor with a checkpoint of its own."""
     from literesearcher.cli.wiring_engine import sglang_weights, transformers_weights
     from literesearcher.timing.clock import SystemClock
 
-    clock = SystemClock()
-    if settings.engine_kind == "transformers":
-        return transformers_weights(settings.engine, settings.models_dir, clock)
+    clock, wanted = SystemClock(), []
     # Init containers hold no engine, so its kind need not be named to them.
-    if settings.engine_kind == "sglang" or settings.model_folder is not None:
-        return sglang_weights(settings, clock)
-    raise ConfigurationError(
-        "no checkpoint is wanted: name one with LITERESEARCHER_SGLANG__MODEL_PATH or LITERESEARCHER_SGLANG__MODEL_ID"
-    )
+    if settings.engine_kind == "sglang" or (settings.engine.kind is None and settings.model_folder is not None):
+        wanted.append(sglang_weights(settings, clock))
+    for section in (settings.engine, settings.extractor):
+        if section.kind == "transformers":
+            wanted.append(transformers_weights(section, settings.models_dir, clock))
+    if not wanted:
+        raise ConfigurationError(
+            "no checkpoint is wanted: name one with LITERESEARCHER_SGLANG__MODEL_PATH or "
+            "LITERESEARCHER_SGLANG__MODEL_ID"
+        )
+    return list({weights.folder: weights for weights in wanted}.values())
 
 
-def _show(folder: Path) -> None:
+def _show(weights: Weights) -> None:
     from literesearcher.engine.checkpoint import read_checkpoint
 
-    found = read_checkpoint(folder)
-    click.echo(f"folder    {folder}")
+    folder = weights.folder
+    found = read_checkpoint(folder, setting=weights.setting)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    click.echo(f"folder    {folder}")
     click.echo(f"weights   {size:,} bytes")
     click.echo(f"model     {found.heads} heads, {found.vocabulary:,} ids, {found.context_length:,} tokens of context")
