@@ -19,6 +19,7 @@ import pytest
 
 from cpu_kit import environment
 from cpu_kit.scripted import FLAG, ScriptedSglang
+from cpu_kit.served import Served, environment_of_replicas, joined, served_on
 from literesearcher.settings.cluster_sections import SglangSection
 
 HERE = Path(__file__).parent
@@ -103,6 +104,19 @@ def start(one_runtime: dict[str, ScriptedSglang]) -> Starter:
         return engine
 
     return started
+
+
+@pytest.fixture(scope="session")
+def served(
+    taught_model: Path, one_runtime: dict[str, ScriptedSglang], redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """The platform on a Ray of its own: two engine replicas of the taught model. No other runtime is up beside it."""
+    for name in list(one_runtime):
+        asyncio.run(one_runtime.pop(name).aclose())
+    folder = tmp_path_factory.mktemp("served")
+    with joined(folder, environment_of_replicas(redis_url)) as operator:
+        with served_on(operator, folder, taught_model, redis_url) as platform:
+            yield platform
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 Owns: the declarations, and that a total which begins anew (its runtime was started again) goes on growing. The
 processes that hold runtimes are Ray's own, whose metrics leave by Ray's agent: `cluster.engine_figures` makes them
-there, tests by Prometheus' client. Refuses to know: Ray, which runtime it is. No labels: Ray adds the replica.
+there, tests by Prometheus' client. Refuses to know: Ray, which runtime it is. No labels: Ray Serve adds the replica.
 """
 
 from __future__ import annotations
