@@ -159,16 +159,23 @@ class ServeOperator:
 
     def apply(self, configuration: dict[str, Any]) -> None:
         """Make the cluster run this. An application whose part is as before is left alone; returns at once."""
+        from ray.exceptions import ActorAlreadyExistsError
         from ray.serve._private.api import serve_start
         from ray.serve.schema import ServeDeploySchema
 
         schema = ServeDeploySchema.model_validate(configuration)
+        start = partial(
+            serve_start,
+            http_options=configuration["http_options"],
+            proxy_location=configuration["proxy_location"],
+            global_logging_config=configuration["logging_config"],
+        )
         with self._answering():
-            client = serve_start(
-                http_options=configuration["http_options"],
-                proxy_location=configuration["proxy_location"],
-                global_logging_config=configuration["logging_config"],
-            )
+            try:
+                client = start()
+            except ActorAlreadyExistsError:
+                # Another command started Serve at the same moment; this one finds it.
+                client = start()
             client.deploy_apps(schema)
 
     def running(self) -> list[Running]:
