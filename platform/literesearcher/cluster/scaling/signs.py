@@ -52,7 +52,12 @@ class Signs:
     ) -> None:
         self._application = application
         self._clock = clock
-        self._metrics = ScalingMetrics(application, make or _ray_gauge)
+        if make is None:
+            # Here, since replicas load this room too, and have no use for it.
+            from literesearcher.cluster.ray_metrics import ray_gauge
+
+            make = ray_gauge
+        self._metrics = ScalingMetrics(application, make)
         self._write = write or _write
         self._written: tuple[int, float] | None = None
 
@@ -103,10 +108,3 @@ def _write(application: str, note: bytes) -> None:
     except (RayError, OSError, RuntimeError):
         # Nobody sees it for a while; the number of replicas does not hang on it.
         return
-
-
-def _ray_gauge(declared: DeclaredGauge) -> Set:
-    from ray.util import metrics
-
-    gauge = metrics.Gauge(declared.name, declared.help, tag_keys=declared.labels)
-    return lambda value, labels: gauge.set(value, tags=dict(labels))
