@@ -61,10 +61,10 @@ test-cluster: $(DEV) ## Run the tests over real Ray Serve (eight minutes).
 sglang: ## Make the environment in which real SGLang runs on a CPU (three minutes, 2.5 GB, once).
 	@$${PYTHON:-python3} tests/cpu_kit/environment.py install
 
-# The environment is one for all checkouts of a user: what it tests is this one.
+# The environment is one for all checkouts of a user: what it tests is this one. It has Transformers too.
 test-sglang: ## Run the tests over real SGLang on the CPU (LITERESEARCHER_TEST_DATA names the tokenizer's folder).
 	@sglang=$$($${PYTHON:-python3} tests/cpu_kit/environment.py python) && \
-		PYTHONPATH='$(CURDIR)/platform' $$sglang -m pytest tests/sglang $(ARGS)
+		PYTHONPATH='$(CURDIR)/platform' $$sglang -m pytest tests/sglang tests/component/engine/test_transformers.py $(ARGS)
 
 check: $(DEV) ## Lint, format check, types, order of rooms.
 	@.venv/bin/ruff check .
