@@ -19,9 +19,15 @@ pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 from literesearcher.cluster import local_ray
 from literesearcher.cluster.serving import Replica, ServeOperator, connected
 from literesearcher.timing.clock import SystemClock
+from replay import recordings
 
 PATIENCE_SECONDS = 120.0
 """For a machine that does other things too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`rollouts`: each set of recordings, for the tests that ask for it."""
+    recordings.parametrize(metafunc)
 
 
 def until(look: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
