@@ -20,6 +20,7 @@ PROJECT = HERE.parent.parent
 SGLANG, TORCH, TORCHVISION, RAY = "0.5.23", "2.13.0", "0.28.0", "2.60.0"
 TESTERS = ("pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "redis")
 """Of the project's own extras what its tests need here, by the versions of constraints.txt where the kit has none."""
+PLUGIN = "literesearcher_torch_cpu"
 COMMAND = "make sglang && make test-sglang"
 _WHOLE = ".whole"
 _UNUSED = (
@@ -35,7 +36,8 @@ def folder() -> Path:
     if named:
         return Path(named)
     whole = hashlib.sha256(f"{SGLANG} {TORCH} {TORCHVISION} {RAY} {sys.version_info[:2]}".encode())
-    for file in sorted([HERE / "pins.txt", *(HERE / "plugin").rglob("*.py")]):
+    # The plugin's own files, not what building it in place has left beside them.
+    for file in sorted([HERE / "pins.txt", *(HERE / "plugin" / PLUGIN).glob("*.py")]):
         whole.update(file.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "literesearcher" / f"sglang-{whole.hexdigest()[:12]}"
@@ -53,7 +55,10 @@ def install() -> None:
         _pip(place, f"torch=={TORCH}")
         _pip(place, "--no-deps", f"sglang=={SGLANG}", f"torchvision=={TORCHVISION}")
         _pip(place, "-r", str(HERE / "pins.txt"))
-        _pip(place, "--no-deps", str(HERE / "plugin"))
+        source = shutil.copytree(
+            HERE / "plugin", place / "plugin", ignore=shutil.ignore_patterns("build", "*.egg-info")
+        )
+        _pip(place, "--no-deps", str(source))
         _pip(place, f"ray[serve]=={RAY}", "-c", str(HERE / "pins.txt"))
         site = Path(sysconfig.get_path("purelib", "venv", {"base": str(place), "platbase": str(place)}))
         (site / "literesearcher_torch_cpu_early.pth").write_text("import literesearcher_torch_cpu.early\n")
