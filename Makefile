@@ -24,11 +24,11 @@ ifneq ($(shell cat $(BASE) 2>/dev/null),$(CURDIR))
 .PHONY: $(BASE)
 endif
 
-.PHONY: help setup research serve batch doctor test test-cluster sglang test-sglang check bench clean
+.PHONY: help setup research serve batch doctor test test-browser test-cluster sglang test-sglang check bench clean
 
 help: ## List the commands.
 	@echo 'make COMMAND [ARGS="..."]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 	@echo 'Example: make research Q="Which function of the heapq module merges several sorted inputs?"'
 
 $(BASE): bootstrap pyproject.toml constraints.txt
@@ -54,6 +54,9 @@ doctor: $(BASE) ## Say what is configured, what answers, what is missing, and wh
 
 test: $(DEV) ## Run the tests (TESTS=tests/unit for a part).
 	@.venv/bin/python -m pytest $(TESTS) $(ARGS)
+
+test-browser: $(DEV) ## Run the tests of the console in a real Chromium.
+	@.venv/bin/python -m pytest tests/browser $(ARGS)
 
 test-cluster: $(DEV) ## Run the tests over real Ray Serve (eight minutes).
 	@.venv/bin/python -m pytest tests/cluster $(ARGS)

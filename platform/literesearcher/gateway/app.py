@@ -18,6 +18,7 @@ from literesearcher.engine.port import EngineInfo
 from literesearcher.gateway import event_routes, model_routes, research_routes, service_routes, usage_routes
 from literesearcher.gateway.auth import Doors
 from literesearcher.gateway.border import Border
+from literesearcher.gateway.console import page_files
 from literesearcher.gateway.context import Gateway
 from literesearcher.gateway.openapi import describe
 from literesearcher.gateway.problems import CODE_BY_STATUS, InvalidFields, problem, problem_of
@@ -63,6 +64,7 @@ def create_app(
         usage_routes.router(gateway),
         model_routes.router(gateway),
         service_routes.router(gateway),
+        page_files.router(),
     ]
     for group in groups:
         app.include_router(group)

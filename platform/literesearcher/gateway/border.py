@@ -1,9 +1,10 @@
 """The outermost layer: what every request must be before a route sees it, and what every answer carries.
 
 Keeps pages in somebody's browser away from a server that asks for no key: a Host that is not this server's name (DNS
-rebinding) is 421, a request that another site's page sends is 403, on every route; there are no CORS headers. Also:
-body size and time, HEAD as GET without its body, and the answer to an error that nobody foresaw. A plain ASGI
-middleware, so that streams pass through untouched. Refuses to know: routes, tenants.
+rebinding) is 421, a request that another site's page sends is 403, on every route but the console's own page, which
+holds nothing; there are no CORS headers. Also: body size and time, HEAD as GET without its body, and the answer to an
+error that nobody foresaw. A plain ASGI middleware, so that streams pass through untouched. Refuses to know: routes,
+tenants.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ class Border:
 
         outgoing = _headers_only(answer) if scope["method"] == "HEAD" else answer
         try:
-            self._check_host(headers)
-            _check_site(headers)
+            if not _is_console(scope, headers):
+                self._check_host(headers)
+                _check_site(headers)
             body.check_length()
             if scope["method"] == "HEAD":
                 await self._app({**scope, "method": "GET"}, _nothing_more(body.receive), outgoing)
@@ -102,6 +104,21 @@ class Border:
             code="misdirected_request",
             field="Host",
         )
+
+
+def _is_console(scope: Scope, headers: Headers) -> bool:
+    """Is the console's page, or a file of it, asked for? They are the same for everybody, so a page may be opened by a
+    link from elsewhere (nothing but a window that shows it: no page can read or frame it) and under any name; what it
+    then asks of the API is checked as ever. Other pages may not load its files."""
+    if scope["method"] not in ("GET", "HEAD") or headers.getlist("origin"):
+        return False
+    if scope["path"].startswith("/console/"):
+        return not from_another_site("", (), headers.getlist("sec-fetch-site"))
+    opened = headers.get("sec-fetch-mode", "navigate") == "navigate" and headers.get("sec-fetch-dest", "document") in (
+        "document",
+        "empty",
+    )
+    return scope["path"] == "/" and opened and "text/html" in headers.get("accept", "").lower()
 
 
 def _check_site(headers: Headers) -> None:
