@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from literesearcher.cluster.serve_engine import ServeEngine
 from literesearcher.engine.port import GenerationRequest
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.testing.gated_tools import ALL, gated_configuration
+from literesearcher.testing.replay.programs import COMMAND
 from literesearcher.testing.timed_application import DEPLOYMENT, timed_configuration
 from literesearcher.testing.timed_engine import Timing
 from literesearcher.timing.clock import SystemClock
@@ -34,6 +37,21 @@ def wanted(cluster, application: str) -> int:
 def sign_of(application: str) -> Sign | None:
     """What its policy says of itself."""
     return read_sign(application, SystemClock().now())
+
+
+def status(cluster, folder: Path) -> str:
+    """What an operator reads."""
+    settings = {"LITERESEARCHER_CLUSTER__ADDRESS": cluster.ray.address, "LITERESEARCHER_DATA_DIR": str(folder)}
+    asked = subprocess.run(
+        [*COMMAND, "cluster", "status"],
+        env=cluster.environment | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    return asked.stdout
 
 
 def term(application: str, name: str) -> float:
@@ -97,6 +115,10 @@ def test_orchestrators_rise_with_a_backlog_and_tools_with_calls_and_both_fall(cl
         cluster.until(lambda: len(cluster.replicas("tools")) == 2, "a second tool proxy")
         cluster.until(lambda: jobs.backlog().running == 6, "as many jobs as three workers hold")
         cluster.until(lambda: term("orchestrator", "demand") == pytest.approx(4), "the policy to say why")
+        said = status(cluster, tmp_path)
+        assert re.search(r"^orchestrator healthy, 3 of 3 replicas\n  wants 3, \w+: backlog 1, live 3$", said, re.M), (
+            said
+        )
         before = {one.pid for one in cluster.replicas("orchestrator")}
         workers["deployments"][0]["ray_actor_options"]["num_cpus"] = 0.2
         cluster.put(workers)
