@@ -79,6 +79,8 @@ def render() -> str:
             about = (Settings.model_fields[section].annotation.__doc__ or "") if section else ""
             if section == "extractor":
                 about = "The model that reads pages for a goal; fields as ENGINE. Default: the main engine."
+            if section == "compressor":
+                about = "The model that compresses a job's memory; fields as ENGINE. Default: the main engine."
             lines += [f"\n## {title}\n", *([re.sub(r"\s+", " ", about).strip() + "\n"] if about else [])]
             lines += ["| name | value | default | meaning |", "| --- | --- | --- | --- |"]
         meaning = (setting.info.description or "").replace("|", "\\|")

@@ -24,7 +24,7 @@ from literesearcher.cli.provider_checks import told_of_pages, told_of_search
 from literesearcher.cli.proxy_check import told_of_tools
 from literesearcher.cli.session import TENANT
 from literesearcher.cli.storage import opened_store, prepare_data_dir
-from literesearcher.cli.wiring_engine import main_engine, make_engine, sglang_weights
+from literesearcher.cli.wiring_engine import compressing_engine, main_engine, make_engine, sglang_weights
 from literesearcher.engine.port import Engine
 from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError
 from literesearcher.settings.model import Settings
@@ -88,6 +88,7 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
             "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL, __API_KEY or __TOKENIZER_FILE",
         ),
         ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
+        ("compressor", _compressor, "start the server, or unset LITERESEARCHER_COMPRESSOR__BASE_URL"),
         (
             "tools",
             _tools,
@@ -231,6 +232,13 @@ async def _extractor(settings: Settings) -> Finding:
     if section.kind is None and section.base_url is None:
         return Finding("extractor", "ok", "the main engine reads the pages")
     return await _describe("extractor", make_engine(section, SystemClock(), models=settings.models_dir))
+
+
+async def _compressor(settings: Settings) -> Finding:
+    engine = compressing_engine(settings, SystemClock())
+    if engine is None:
+        return Finding("compressor", "ok", "the main engine compresses histories")
+    return await _describe("compressor", engine)
 
 
 async def _tools(settings: Settings) -> Finding:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from literesearcher.cli.prompt_files import read_prompts
 from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
-from literesearcher.cli.wiring_engine import main_engine
+from literesearcher.cli.wiring_engine import compressing_engine, main_engine
 from literesearcher.cluster.admission.engine_admission import EngineAdmission, loads_of
 from literesearcher.engine.load import Loaded
 from literesearcher.engine.port import Engine
@@ -50,6 +50,7 @@ class Foundation:
 class Platform(Foundation):
     """All parts of one process. `open_platform` makes it and closes it."""
 
+    compressor: Engine | None
     tools: Tools
 
     def orchestrator(self) -> Orchestrator:
@@ -59,6 +60,7 @@ class Platform(Foundation):
             store=self.store,
             live=self.live,
             engine=self.engine,
+            compressor=self.compressor,
             tools=self.tools,
             orchestrator=settings.orchestrator,
             research=settings.research,
@@ -133,6 +135,9 @@ async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = Non
         tools = await open_tools(
             settings, engine=base.engine, prompts=base.prompts, clock=base.clock, stack=stack, metrics=metrics
         )
+        compressor = compressing_engine(settings, base.clock)
+        if compressor is not None:
+            stack.push_async_callback(compressor.aclose)
         yield Platform(
             settings=settings,
             clock=base.clock,
@@ -140,5 +145,6 @@ async def open_platform(settings: Settings, *, metrics: ToolMetrics | None = Non
             store=base.store,
             live=base.live,
             engine=base.engine,
+            compressor=compressor,
             tools=tools,
         )

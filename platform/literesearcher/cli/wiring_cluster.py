@@ -99,6 +99,7 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
     """The worker of one replica, over the handles of the other applications; it takes jobs as the KV pools bear."""
     from literesearcher.cli.storage import open_live, open_settings_store, prepare_data_dir
     from literesearcher.cli.wiring import worker_id
+    from literesearcher.cli.wiring_engine import compressing_engine
     from literesearcher.cluster.admission.engine_admission import EngineAdmission
     from literesearcher.cluster.applications import handle_of
     from literesearcher.cluster.orchestrator_app import OpenedOrchestrator
@@ -114,11 +115,15 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
         live = open_live(settings)
         stack.push_async_callback(live.aclose)
         engine, clock = pool(settings), SystemClock()
+        compressor = compressing_engine(settings, clock)
+        if compressor is not None:
+            stack.push_async_callback(compressor.aclose)
         surroundings = Surroundings(backlog=store.backlog, exchange=engine.exchange, clock=clock)
         worker = Orchestrator(
             store=store,
             live=live,
             engine=engine,
+            compressor=compressor,
             tools=ServeTools(handle_of(TOOLS)),
             orchestrator=settings.orchestrator,
             research=settings.research,

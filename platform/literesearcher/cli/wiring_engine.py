@@ -50,6 +50,14 @@ def main_engine(settings: Settings, clock: Clock, *, on_phase: PhaseSink | None 
     )
 
 
+def compressing_engine(settings: Settings, clock: Clock) -> Engine | None:
+    """The engine that the COMPRESSOR section names, None where it names none: the main one compresses then."""
+    section = settings.compressor
+    if section.kind is None and section.base_url is None:
+        return None
+    return make_engine(section, clock, models=settings.models_dir)
+
+
 def sglang_weights(settings: Settings, clock: Clock) -> Weights:
     """The folder of SGLang's checkpoint. ConfigurationError where none is named."""
     section, folder = settings.sglang, settings.model_folder

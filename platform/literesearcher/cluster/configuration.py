@@ -34,6 +34,7 @@ SECTIONS = {
         "store",
         "redis",
         "engine",
+        "compressor",
         *MODEL,
         "tools.repeats",
         "admission",

@@ -18,9 +18,10 @@ from yarl import URL
 from literesearcher.engine.openai_answer import MAX_BODY, Answer, clean
 from literesearcher.engine.openai_failures import from_exception, from_status, garbage
 from literesearcher.engine.openai_generate import PATH, GeneratedAnswer, generate_body, offers_generate
-from literesearcher.engine.openai_models import ask_info
+from literesearcher.engine.openai_models import ask_info, priority_sign
 from literesearcher.engine.openai_request import Dialect
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
+from literesearcher.engine.sglang.sampling import priority
 from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.errors import BoundaryError, ConfigurationError, PromptTooLong
@@ -54,6 +55,7 @@ class OpenAIEngine:
         self._url = URL(self._base + path)
         self._generate_url = URL(self._base.removesuffix("/v1") + PATH)
         self._generates: bool | None = None
+        self._sign: int | None = None
         self._headers = {"Content-Type": "application/json"}
         if self._secret:
             self._headers["Authorization"] = f"Bearer {self._secret}"
@@ -78,10 +80,13 @@ class OpenAIEngine:
         model = (await self.describe()).model
         deadline = self._clock.monotonic() + min(timeout_seconds, self._section.request_timeout_seconds)
         ids = await self._ids(request)
+        rank = await self._rank(request)
         wanted = self._section.stream
         stream = wanted == "always" or (wanted == "auto" and on_delta is not None)
         while True:
-            url, body, answer = self._call(request, model, ids, stream=stream, natively=await self._natively())
+            url, body, answer = self._call(
+                request, model, ids, stream=stream, natively=await self._natively(), rank=rank
+            )
             left = max(0.001, deadline - self._clock.monotonic())
             if await self._attempt(url, body, answer, left, on_delta):
                 return self._counted(self._settled(answer.generation()))
@@ -97,7 +102,14 @@ class OpenAIEngine:
             await session.close()
 
     def _call(
-        self, request: GenerationRequest, model: str, ids: list[int] | None, *, stream: bool, natively: bool
+        self,
+        request: GenerationRequest,
+        model: str,
+        ids: list[int] | None,
+        *,
+        stream: bool,
+        natively: bool,
+        rank: int | None,
     ) -> tuple[URL, bytes, Answer | GeneratedAnswer]:
         """Where to, what to send, and what takes in what comes back."""
         if natively and ids is not None and self._history is not None:
@@ -109,9 +121,20 @@ class OpenAIEngine:
                 opens_thought=self._section.opens_thought,
                 secret=self._secret,
             )
-            return self._generate_url, generate_body(request, ids, stream=stream), generated
+            return self._generate_url, generate_body(request, ids, stream=stream, priority=rank), generated
         answer = Answer(model=model, stop=request.sampling.stop, opens_thought=self._opens_thought, secret=self._secret)
-        return self._url, self._dialect.body(request, model, stream=stream, ids=ids), answer
+        return self._url, self._dialect.body(request, model, stream=stream, ids=ids, priority=rank), answer
+
+    async def _rank(self, request: GenerationRequest) -> int | None:
+        """The request's place in the server's own queue, None where there is none. Asked until it says either."""
+        if self._sign is None:
+            try:
+                self._sign = await priority_sign(self._base, self._get)
+            except BoundaryError as error:
+                if error.transient:
+                    return None
+                self._sign = 0
+        return self._sign * priority(request) if self._sign else None
 
     async def _natively(self) -> bool:
         """Does a server that takes token ids take them on SGLang's own route? Asked until it says either."""

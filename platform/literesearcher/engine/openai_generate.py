@@ -43,8 +43,8 @@ async def offers_generate(base: str, get: Get) -> bool:
     return False
 
 
-def generate_body(request: GenerationRequest, ids: list[int], *, stream: bool) -> bytes:
-    """The request as UTF-8 JSON."""
+def generate_body(request: GenerationRequest, ids: list[int], *, stream: bool, priority: int | None = None) -> bytes:
+    """The request as UTF-8 JSON; `priority` for a server that schedules by it."""
     params = sampling_params(request)
     options: dict[str, Any] = {"sampling_params": params}
     if stream:
@@ -52,6 +52,8 @@ def generate_body(request: GenerationRequest, ids: list[int], *, stream: bool) -
         params["stream_interval"] = _STREAM_TOKENS
     if request.sampling.logprobs:
         options["return_logprob"] = True
+    if priority is not None:
+        options["priority"] = priority
     return b'{"input_ids":' + orjson.dumps(ids) + b"," + orjson.dumps(options)[1:]
 
 

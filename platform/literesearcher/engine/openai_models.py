@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server says of itself: which model, how much context.
+"""What an OpenAI-compatible server says of itself: which model, how much context, whether it takes priorities.
 
 Owns: the order of asking (`/v1/models`, then SGLang's `/get_model_info` and `/get_server_info`) and the default.
 Refuses to know: connections (it is handed a GET). Above: `engine.openai`.
@@ -36,6 +36,21 @@ async def ask_info(section: EngineSection, get: Get) -> EngineInfo:
     card = cards.get(model) or (next(iter(cards.values())) if len(cards) == 1 else {})
     length = section.context_length or _length(card) or await _of_server(base, get) or DEFAULT_CONTEXT_LENGTH
     return EngineInfo(kind="openai", model=model, context_length=length)
+
+
+async def priority_sign(base: str, get: Get) -> int:
+    """1 where the server says, as SGLang and an engine replica do, that it takes a `priority` of which the higher is
+    earlier, -1 where the lower is, 0 where it schedules by none. Raises what `get` raises."""
+    root = base.removesuffix("/v1")
+    for page in ("/server_info", "/get_server_info"):
+        status, body = await get(root + page)
+        if status != 200:
+            continue
+        told = parse(body)
+        if told.get("enable_priority_scheduling") is not True:
+            return 0
+        return -1 if told.get("schedule_low_priority_values_first") is True else 1
+    return 0
 
 
 def _listed(body: bytes) -> dict[str, dict[str, Any]] | None:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Endpoint = Literal["chat", "completions", "tokens"]
 
-EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "seed", "return_token_ids")
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "seed", "return_token_ids", "priority")
 """Fields that OpenAI's own API does not know or that servers often lack: a refusal may name none of them."""
 _COMMON = ("temperature", "top_p", "presence_penalty", "stop", "logprobs", "stream_options")
 _REFUSAL = re.compile(
@@ -40,8 +40,17 @@ class Dialect:
     opens_thought: bool
     refused: set[str] = field(default_factory=set)
 
-    def body(self, request: GenerationRequest, model: str, *, stream: bool, ids: list[int] | None = None) -> bytes:
-        """The request body as UTF-8 JSON. `ids`: the prompt where the endpoint is `tokens`."""
+    def body(
+        self,
+        request: GenerationRequest,
+        model: str,
+        *,
+        stream: bool,
+        ids: list[int] | None = None,
+        priority: int | None = None,
+    ) -> bytes:
+        """The request body as UTF-8 JSON. `ids`: the prompt where the endpoint is `tokens`; `priority`: for a server
+        that schedules by it."""
         if self.endpoint == "tokens":
             prompt = b'"prompt":' + orjson.dumps(ids)
         elif self.endpoint == "chat":
@@ -50,6 +59,8 @@ class Dialect:
             prompt = b'"prompt":' + orjson.dumps(render(request.messages, self.opens_thought))
         options = self._options(request.sampling)
         options["max_tokens"] = request.max_tokens
+        if priority is not None and "priority" not in self.refused:
+            options["priority"] = priority
         if stream:
             options["stream"] = True
             if "stream_options" not in self.refused:

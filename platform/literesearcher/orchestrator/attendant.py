@@ -43,6 +43,7 @@ class Attendant:
         store: Store,
         live: Live,
         engine: Engine,
+        compressor: Engine | None,
         tools: Tools,
         engine_section: EngineSection,
         clock: Clock,
@@ -56,6 +57,7 @@ class Attendant:
         self._store = store
         self._live = live
         self._engine = engine
+        self._compressor = compressor or engine
         self._tools = tools
         self._engine_section = engine_section
         self._clock = clock
@@ -138,7 +140,12 @@ class Attendant:
                 budget=budget_of(self._budgets, lease.job.tenant_id),
             ),
             models=ModelCalls(
-                engine=self._engine, section=self._engine_section, live=self._live, clock=self._clock, lease=lease
+                engine=self._engine,
+                compressor=self._compressor,
+                section=self._engine_section,
+                live=self._live,
+                clock=self._clock,
+                lease=lease,
             ),
             tools=ToolCalls(tools=self._tools, engine=self._engine, clock=self._clock, lease=lease),
             engine=self._engine,

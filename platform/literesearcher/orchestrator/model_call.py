@@ -32,8 +32,12 @@ MESSAGE_CHARACTERS = 500
 class ModelCalls:
     """The model calls of one job."""
 
-    def __init__(self, *, engine: Engine, section: EngineSection, live: Live, clock: Clock, lease: Lease) -> None:
+    def __init__(
+        self, *, engine: Engine, compressor: Engine, section: EngineSection, live: Live, clock: Clock, lease: Lease
+    ) -> None:
+        """`compressor` may be the engine itself."""
         self._engine = engine
+        self._compressor = compressor
         self._section = section
         self._live = live
         self._clock = clock
@@ -60,6 +64,7 @@ class ModelCalls:
         started = self._clock.monotonic()
         deadline = started + self._lease.deadline - self._clock.now().timestamp()
         stream, sink = await self._stream(command)
+        engine = self._compressor if command.kind == "compress" else self._engine
         tries = 0
 
         async def generate_once() -> Generation:
@@ -68,7 +73,7 @@ class ModelCalls:
             if stream is not None and tries > 1:
                 await stream.restart()
             left = deadline - self._clock.monotonic() + DEADLINE_SLACK_SECONDS
-            return await self._engine.generate(
+            return await engine.generate(
                 request, timeout_seconds=min(self._section.request_timeout_seconds, left), on_delta=sink
             )
 

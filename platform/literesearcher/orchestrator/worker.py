@@ -37,6 +37,7 @@ LOG = logging.getLogger("literesearcher.orchestrator")
 class Orchestrator:
     """Drives jobs of one store with one engine and one tool proxy.
 
+    `compressor`: another engine for the compression of a job's memory, else the same.
     `attempt_settings` is recorded in each attempt's first event: what bears on its results, without secrets.
     `weights`: shares of tenants in what runs at once. `admission`: how many it may hold, else RESEARCH's number.
     `repeats`: whether a call that a job made before is fetched again, or answered from its journal.
@@ -48,6 +49,7 @@ class Orchestrator:
         store: Store,
         live: Live,
         engine: Engine,
+        compressor: Engine | None = None,
         tools: Tools,
         orchestrator: OrchestratorSection,
         research: ResearchSection,
@@ -74,6 +76,7 @@ class Orchestrator:
             store=store,
             live=live,
             engine=engine,
+            compressor=compressor,
             tools=tools,
             engine_section=engine_section,
             clock=clock,

@@ -124,10 +124,12 @@ def _explain(error: ValidationError, chosen: Mapping[str, tuple[str, str]]) -> C
 
 def _check_whole(settings: Settings) -> None:
     """What no single field can see."""
-    for section, engine in (("ENGINE", settings.engine), ("EXTRACTOR", settings.extractor)):
-        if engine.kind == "sglang" and section == "EXTRACTOR":
+    sections = {"ENGINE": settings.engine, "EXTRACTOR": settings.extractor, "COMPRESSOR": settings.compressor}
+    for section, engine in sections.items():
+        if engine.kind == "sglang" and section != "ENGINE":
+            work = "pages are read" if section == "EXTRACTOR" else "histories are compressed"
             raise ConfigurationError(
-                f"{PREFIX}EXTRACTOR__KIND=sglang would be a second runtime: leave it out, and pages are read by "
+                f"{PREFIX}{section}__KIND=sglang would be a second runtime: leave it out, and {work} by "
                 "ENGINE's, at lower priority than turns",
                 code="engine_unavailable",
             )

@@ -47,6 +47,7 @@ class Settings(Section):
     redis: RedisSection = RedisSection()
     engine: EngineSection = EngineSection()
     extractor: EngineSection = EngineSection()
+    compressor: EngineSection = EngineSection()
     tools: ToolsSection = ToolsSection()
     serper: SerperSection = SerperSection()
     searxng: SearxngSection = SearxngSection()

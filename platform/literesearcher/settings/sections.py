@@ -34,7 +34,7 @@ class RedisSection(Section):
 
 
 class EngineSection(Section):
-    """A model backend; also the form of the EXTRACTOR section."""
+    """A model backend; also the form of the EXTRACTOR and COMPRESSOR sections."""
 
     kind: EngineKind | None = Field(None, description="Default: openai when a base URL is set, else extractive.")
     base_url: str | None = Field(None, description="OpenAI-compatible server, ends in /v1.")

@@ -14,6 +14,7 @@ from literesearcher.settings.names import Setting
 _EXAMPLES = {
     "engine": "http://localhost:30000/v1",
     "extractor": "http://localhost:30000/v1",
+    "compressor": "http://localhost:30000/v1",
     "tools": "http://tools:8001",
 }
 _REDIS = "redis://localhost:6379/0, rediss://:PASSWORD@host:6380/0 or unix:///run/redis.sock"
@@ -37,7 +38,7 @@ def base_url(value: str, spoken: str, setting: Setting) -> str:
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{spoken} must be a URL without ? and #")
     trimmed = value.rstrip("/")
-    if setting.section not in ("engine", "extractor") or trimmed.endswith("/v1"):
+    if setting.section not in ("engine", "extractor", "compressor") or trimmed.endswith("/v1"):
         return trimmed
     if parts.path.strip("/"):
         raise ConfigurationError(f"{spoken} must end in /v1, such as {example}: leave out what comes after /v1")

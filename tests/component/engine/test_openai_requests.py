@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import orjson
 import pytest
 
 from literesearcher.engine import openai_request
+from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.errors import BoundaryError
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.research.rendering import render
+from literesearcher.testing.byte_tokenizer import write_byte_tokenizer
 from literesearcher.testing.contracts.engine import Say, request
 from literesearcher.testing.model_server import Raw, RefuseFields
 
@@ -51,6 +54,35 @@ async def test_every_sampling_field_reaches_a_chat_server(bench) -> None:
     assert {**WANTED, "logprobs": True}.items() <= server.bodies[0].items()
     assert server.bodies[0]["model"] == "stub-model"
     assert "stream" not in server.bodies[0]
+
+
+PURPOSES = ("turn", "compress", "extract")
+
+
+async def ranks(bench, tokenizer_file, endpoint: str, said: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
+    """The priorities that a server is sent for the purposes in turn, the last of a job of a higher priority."""
+    native = Tokenizer.from_file(tokenizer_file) if endpoint == "generate" else None
+    pages = {} if said is None else {"/server_info": said}
+    server = await bench.server(*[Say("x")] * 4, native=native, pages=pages)
+    options = {"endpoint": "tokens" if native else endpoint, "tokenizer_file": tokenizer_file}
+    engine = bench.engine(server, **options)
+    for asked in (*(request(purpose=one) for one in PURPOSES), request(priority=3)):
+        await engine.generate(asked, timeout_seconds=20)
+    return [body.get("priority") for body in server.bodies], server.paths
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions", "tokens", "generate"])
+async def test_what_comes_first_is_told_to_a_server_that_schedules_by_it(bench, tmp_path, endpoint: str) -> None:
+    write_byte_tokenizer(file := tmp_path / "tokenizer.json")
+    sent, paths = await ranks(bench, file, endpoint, {"enable_priority_scheduling": True})
+    assert sent[0] > sent[1] > sent[2]
+    assert sent[3] > sent[0]
+    assert paths.count("/server_info") == 1, "it is asked once"
+    low_first = {"enable_priority_scheduling": True, "schedule_low_priority_values_first": True}
+    sent, _ = await ranks(bench, file, endpoint, low_first)
+    assert sent[3] < sent[0] < sent[1] < sent[2]
+    for said in (None, {"enable_priority_scheduling": False}, {"version": "1"}):
+        assert (await ranks(bench, file, endpoint, said))[0] == [None] * 4
 
 
 async def test_nothing_is_sent_that_was_not_asked_for(bench) -> None:

@@ -97,8 +97,15 @@ class Ear:
         return text
 
 
-def calls(engine, clock, lease, live, **section):
-    return ModelCalls(engine=engine, section=EngineSection(**section), live=live, clock=clock, lease=lease)
+def calls(engine, clock, lease, live, *, compressor=None, **section):
+    return ModelCalls(
+        engine=engine,
+        compressor=compressor or engine,
+        section=EngineSection(**section),
+        live=live,
+        clock=clock,
+        lease=lease,
+    )
 
 
 async def patiently(coroutine, clock, seconds=400):
@@ -228,6 +235,16 @@ async def test_half_a_stream_is_declared_void_before_the_next_try(clock, lease):
     assert isinstance(result, TurnCompleted)
     assert ear.heard() == "the whole"
     assert [delta.kind for delta in ear.deltas].count("restarted") == 1
+
+
+async def test_a_memory_is_compressed_by_the_engine_that_is_named_for_it(clock, lease):
+    main, other = Engine([GENERATION]), Engine([replace(GENERATION, text="one sentence", model="small")])
+    made = calls(main, clock, lease(), Ear(), compressor=other)
+    done = await made.generate(replace(COMMAND, kind="compress"))
+    assert (done.text, done.model) == ("one sentence", "small")
+    assert ([one.purpose for one in other.requests], main.requests) == (["compress"], [])
+    assert (await made.generate(COMMAND)).model == "m"
+    assert (len(other.requests), [one.purpose for one in main.requests]) == (1, ["turn"])
 
 
 async def test_a_compression_is_not_heard_as_the_turn(clock, lease):

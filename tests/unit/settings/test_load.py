@@ -185,6 +185,8 @@ def test_an_engine_that_there_is_not_says_which_there_are():
         ({"LITERESEARCHER_ENGINE__KIND": "transformers"}, "LITERESEARCHER_ENGINE__MODEL"),
         ({"LITERESEARCHER_EXTRACTOR__KIND": "transformers"}, "LITERESEARCHER_EXTRACTOR__MODEL"),
         ({"LITERESEARCHER_EXTRACTOR__KIND": "sglang"}, "LITERESEARCHER_EXTRACTOR__KIND"),
+        ({"LITERESEARCHER_COMPRESSOR__KIND": "sglang"}, "histories are compressed by ENGINE's, at lower priority"),
+        ({"LITERESEARCHER_COMPRESSOR__KIND": "openai"}, "LITERESEARCHER_COMPRESSOR__BASE_URL"),
         ({"LITERESEARCHER_TOOLS__SEARCH": '["serper"]'}, "LITERESEARCHER_SERPER__API_KEY"),
         ({"LITERESEARCHER_TOOLS__PAGES": '["scrapedo"]'}, "LITERESEARCHER_SCRAPEDO__API_KEY"),
     ],
