@@ -18,8 +18,9 @@ from hub_server import COMMIT, MODEL, Hub, checkpoint, serving
 from literesearcher.cli import main
 from literesearcher.engine.checkpoint import file_sums, whole_sum
 from literesearcher.engine.start_phases import StartPhases
-from literesearcher.engine.weights import RECORD, Source, Weights
+from literesearcher.engine.weights import RECORD, TOLD_SECONDS, Source, Weights
 from literesearcher.errors import ConfigurationError
+from literesearcher.testing.manual_clock import ManualClock
 from literesearcher.timing.clock import SystemClock
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
@@ -284,6 +285,32 @@ async def test_giving_a_download_up_ends_it_at_once(hub: Hub, tmp_path: Path, mo
     assert children
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert not weights.present
+
+
+async def test_the_log_says_how_far_it_is_every_few_seconds(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    hub.files = checkpoint(24 * 1024 * 1024)
+    hub.pause_after = 12 * 1024 * 1024
+    clock = ManualClock()
+    weights = Weights(tmp_path / "weights", Source(MODEL), sha256=None, clock=clock)
+    going = asyncio.create_task(weights.ensure(StartPhases(clock)))
+    partial = tmp_path / f"weights.{COMMIT[:12]}.partial"
+    async with asyncio.timeout(120):
+        # Ten megabytes of each shard: the client writes so much at a time.
+        while sum(_size(partial / name) for name in SHARDS) < 20 * 1024 * 1024:
+            await asyncio.sleep(0.05)
+    for _ in range(2):
+        await clock.advance(TOLD_SECONDS)
+    hub.go_on.set()
+    await going
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith(f"downloading {MODEL} (50.33 MB) into {tmp_path / 'weights'}")
+    assert told[1:3] == [
+        f"downloading {MODEL}: 20.97 MB of 50.33 MB (42%), 4.19 MB/s",
+        f"downloading {MODEL}: 20.97 MB of 50.33 MB (42%), 0.00 MB/s",
+    ]
 
 
 async def test_the_phases_of_a_fetch_are_told_when_they_have_ended(
