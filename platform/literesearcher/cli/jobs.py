@@ -88,23 +88,33 @@ def list_jobs(tenant: str, status: Any, text: str | None, limit: int, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="The whole job object.")
 @click.pass_obj
 def show_job(tenant: str, job_id: str, as_json: bool) -> int:
-    """One job: its question, answer, sources and end."""
+    """One job: its question, answer, sources, end, and its timeline with tokens, cache and cost."""
+    from literesearcher.cli.job_timeline import timeline
     from literesearcher.cli.narration import conclude
     from literesearcher.cli.terminal_text import one_line
+    from literesearcher.errors import DamagedEvent
     from literesearcher.gateway.whole_job import whole_job
-    from literesearcher.jobs.model import Job
+    from literesearcher.jobs.model import Envelope, Job
 
-    async def look(store: Store) -> tuple[Job, dict[str, Any]]:
+    async def look(store: Store) -> tuple[Job, dict[str, Any], list[Envelope]]:
         job = await store.get(tenant, job_id)
-        return job, await whole_job(store, job)
+        try:
+            journal = [] if as_json else await store.read(job_id)
+        except DamagedEvent:
+            # The row says so; what else it tells is shown all the same.
+            journal = []
+        return job, await whole_job(store, job), journal
 
-    job, whole = _with_store(look)
+    job, whole, journal = _with_store(look)
     if as_json:
         _print_json(whole)
         return 0
     engine = whole["engine"]
     click.echo(f"{job.id}\nQuestion  {one_line(job.input, 400)}\n")
     for line in conclude(job, language_model=engine is None or bool(engine["language_model"])):
+        click.echo(line)
+    told = timeline(journal)
+    for line in ["", *told] if told else []:
         click.echo(line)
     return 0
 
