@@ -114,8 +114,12 @@ class Weights:
                 await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
                 raise
             record = {"source": dataclasses.asdict(source), "commit": plan["commit"]}
-            (partial / RECORD).write_bytes(orjson.dumps(record))
-            partial.rename(self.folder)
+            try:
+                (partial / RECORD).write_bytes(orjson.dumps(record))
+                partial.rename(self.folder)
+            except OSError as error:
+                words = f"{source} is whole in {partial}, which cannot be named {self.folder} ({error.strerror})"
+                raise BoundaryError(words, code="weights_failed", transient=False) from None
             for old in self.folder.parent.glob(f"{_escaped(self.folder.name)}.*.partial"):
                 await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
         logger.info("%s is whole in %s", source, self.folder)

@@ -248,6 +248,18 @@ def test_a_repository_without_weights_is_no_checkpoint(hub: Hub, commands: Comma
     assert not commands.folder.exists()
 
 
+def test_a_name_that_is_taken_by_a_file_is_one_sentence(hub: Hub, commands: Commands):
+    commands.folder.parent.mkdir(parents=True)
+    commands.folder.write_text("no folder")
+    code, _, errors = commands.run("fetch")
+    assert code == 1
+    assert f"cannot be named {commands.folder}" in errors.splitlines()[-1]
+    blocked = str(commands.folder / "models")
+    code, _, errors = commands.run("fetch", LITERESEARCHER_SGLANG__MODEL_PATH=f"{blocked}/4b")
+    assert code == 2
+    assert f"{blocked} cannot be made" in errors.splitlines()[-1]
+
+
 def test_a_folder_of_another_model_is_not_taken_for_the_wanted_one(hub: Hub, commands: Commands):
     place = str(commands.home / "weights")
     assert commands.run("fetch", LITERESEARCHER_SGLANG__MODEL_PATH=place)[0] == 0
