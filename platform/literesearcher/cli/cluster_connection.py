@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 180.0
 LEAVE_SECONDS = 15.0
+_UNLESS_TOLD = 'read -r _ || echo "$1" >&2'
 PROBE_SECONDS = 5.0
 MISSES = 3
 """Probes without an answer after which a Ray has gone: a head that comes back in between is not missed."""
@@ -81,13 +83,28 @@ async def operator_of(settings: Settings) -> AsyncIterator[Asking]:
         # Ray reads them when it is imported.
         os.environ.update(ray.environment)
         address = ray.address
-    connection = connected(address)
-    operator = await answered(connection.__enter__)
-    try:
-        yield Asking(operator, address)
-    finally:
-        with contextlib.suppress(BoundaryError):
-            await answered(connection.__exit__, None, None, None, seconds=LEAVE_SECONDS)
+    with _told_of_a_loss(address):
+        connection = connected(address)
+        operator = await answered(connection.__enter__)
+        try:
+            yield Asking(operator, address)
+        finally:
+            with contextlib.suppress(BoundaryError):
+                await answered(connection.__exit__, None, None, None, seconds=LEAVE_SECONDS)
+
+
+@contextlib.contextmanager
+def _told_of_a_loss(address: str) -> Iterator[None]:
+    """Ray ends a process of its own without a word when the node's daemon dies: another process says why."""
+    message = f"literesearcher: ended before it was done: Ray at {address} has gone, or this command was killed"
+    with subprocess.Popen(["/bin/sh", "-c", _UNLESS_TOLD, "sh", message], stdin=subprocess.PIPE) as teller:
+        assert teller.stdin is not None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                teller.stdin.write(b"\n")
+                teller.stdin.flush()
 
 
 async def answered(call: Callable[..., T], *arguments: object, seconds: float = ANSWER_SECONDS) -> T:
