@@ -106,7 +106,7 @@ def test_orchestrators_rise_with_a_backlog_and_tools_with_calls_and_both_fall(cl
     gates.mkdir()
     timing = Timing(kv_tokens=10 * POOL, prefill_per_second=1e6, decode_per_second=1e5)
     asked = jobs.add(8)
-    cluster.put(timed_configuration("engine", timing=timing, replicas=1))
+    cluster.put(scaled(timed_configuration("engine", timing=timing, replicas=1), "EnginePolicy", most=2))
     cluster.put(scaled(gated_configuration("tools", gates), "ToolsPolicy", most=2, calls=3))
     workers = jobs.application()
     cluster.put(workers)
@@ -115,6 +115,8 @@ def test_orchestrators_rise_with_a_backlog_and_tools_with_calls_and_both_fall(cl
         cluster.until(lambda: len(cluster.replicas("tools")) == 2, "a second tool proxy")
         cluster.until(lambda: jobs.backlog().running == 6, "as many jobs as three workers hold")
         cluster.until(lambda: term("orchestrator", "demand") == pytest.approx(4), "the policy to say why")
+        # The engine's own replicas see no store: the orchestrators tell them.
+        cluster.until(lambda: term("engine", "backlog") > 0, "the engine's policy to hear of the queue")
         said = status(cluster, tmp_path)
         assert re.search(r"^orchestrator healthy, 3 of 3 replicas\n  wants 3, \w+: backlog 1, live 3$", said, re.M), (
             said
