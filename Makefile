@@ -58,7 +58,7 @@ test: $(DEV) ## Run the tests (TESTS=tests/unit for a part).
 test-browser: $(DEV) ## Run the tests of the console in a real Chromium.
 	@.venv/bin/python -m pytest tests/browser $(ARGS)
 
-test-cluster: $(DEV) ## Run the tests over real Ray Serve (eight minutes).
+test-cluster: $(DEV) ## Run the tests over real Ray Serve (a quarter of an hour).
 	@.venv/bin/python -m pytest tests/cluster $(ARGS)
 
 sglang: ## Make the environment in which real SGLang runs on a CPU (three minutes, 2.5 GB, once).
