@@ -20,6 +20,7 @@ transformers = pytest.importorskip("transformers", reason=COMMAND)
 
 from literesearcher.cli.wiring_engine import make_engine  # noqa: E402
 from literesearcher.engine.port import Generation, GenerationRequest  # noqa: E402
+from literesearcher.engine.raw_call import RawCall  # noqa: E402
 from literesearcher.engine.tokenizer import Tokenizer  # noqa: E402
 from literesearcher.engine.transformers.engine import TransformersEngine  # noqa: E402
 from literesearcher.engine.transformers.runtime import Runtime  # noqa: E402
@@ -465,6 +466,61 @@ class TestSampling:
         made = runtime._last.held[-29:]
         assert len(set(made)) == len(made), "no token comes twice"
         assert got.finish_reason == "length"
+
+
+def raw(**fields: Any) -> RawCall:
+    return RawCall(prompt="<|im_start|>user\nWho?", **fields)
+
+
+class TestRawCalls:
+    """What callers of the raw model ask beyond a turn."""
+
+    async def test_a_prompt_of_their_own_goes_in_as_it_is(self, bench: Bench) -> None:
+        engine = bench.engine()
+        tokenizer = engine._tokenizer
+        ids = tuple(tokenizer.encode_whole("<|im_start|>user\nWho?"))
+        text = await told(engine, ask(raw=raw()))
+        same = await told(engine, ask(raw=RawCall(prompt=ids)))
+        assert text.usage.prompt_tokens == len(ids) == 1 + len("user\nWho?")
+        assert same.text == text.text
+        for prompt in ((VOCABULARY,), (0, 10**9)):
+            with pytest.raises(BoundaryError) as raised:
+                await told(engine, ask(raw=RawCall(prompt=prompt)))
+            assert raised.value.code == "engine_rejected"
+
+    async def test_each_field_acts(self, bench: Bench) -> None:
+        engine = bench.engine()
+        free = await told(engine, ask(dataclasses.replace(GREEDY, logprobs=True), raw=raw(top_logprobs=3)))
+        assert free.tokens is not None
+        first = free.tokens[0]
+        assert "".join(one.text for one in free.tokens).startswith(free.text[:1])
+        assert [said for _, said in first.others] == sorted((said for _, said in first.others), reverse=True)
+        assert first.others[0] == (first.text, first.logprob)
+        banned = await told(
+            engine, ask(dataclasses.replace(GREEDY, logprobs=True), raw=raw(logit_bias=((first.id, -100.0),)))
+        )
+        assert first.id not in [one.id for one in banned.tokens or ()]
+        stopped = await told(engine, ask(raw=raw(stop_token_ids=(first.id,))))
+        assert (stopped.text, stopped.finish_reason, stopped.usage.completion_tokens) == ("", "stop", 1)
+        put_off = await told(engine, ask(raw=raw(stop_token_ids=(first.id,), min_tokens=5)))
+        assert put_off.usage.completion_tokens >= 5
+        punished = await told(
+            engine, ask(dataclasses.replace(GREEDY, logprobs=True), raw=raw(frequency_penalty=1000.0))
+        )
+        made = [one.id for one in punished.tokens or ()]
+        assert len(set(made)) == len(made), "no token comes twice"
+        for wrong in (raw(stop_token_ids=(VOCABULARY,)), raw(logit_bias=((VOCABULARY, 1.0),))):
+            with pytest.raises(BoundaryError, match="vocabulary") as raised:
+                await told(engine, ask(raw=wrong))
+            assert raised.value.code == "engine_rejected"
+
+    async def test_an_end_that_is_ignored_and_a_limit_that_nobody_named(self, bench: Bench) -> None:
+        engine = bench.engine(context_length=2048)
+        got = await told(engine, ask(max_tokens=10_000, raw=RawCall((65,) * 2040, fits=True, ignore_eos=True)))
+        assert got.usage.prompt_tokens + got.usage.completion_tokens == 2048
+        assert got.finish_reason == "length"
+        with pytest.raises(PromptTooLong):
+            await told(engine, ask(max_tokens=10_000, raw=raw()))
 
 
 class TestSettings:

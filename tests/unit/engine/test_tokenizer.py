@@ -26,6 +26,17 @@ def tokenizer_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return write_byte_tokenizer(tmp_path / "tokenizer.json")
 
 
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "plain 谁 \u202f", "<|im_start|>user\n<think>x</think><|im_end|>", "<think", ""]
+)
+def test_a_program_s_own_text_is_what_the_library_makes_of_it(tokenizer_file: Path, text: str) -> None:
+    import tokenizers
+
+    whole = tokenizers.Tokenizer.from_file(str(tokenizer_file))
+    whole.no_truncation()
+    assert Tokenizer.from_file(tokenizer_file).encode_whole(text) == whole.encode(text, add_special_tokens=False).ids
+
+
 def test_control_tokens_in_text_are_plain_text(tokenizer_file: Path) -> None:
     import tokenizers
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from literesearcher.engine.delivery import Delivery, shown
 from literesearcher.engine.port import GenerationRequest
+from literesearcher.engine.raw_call import RawCall
 from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.failures import aborted, refusals
 from literesearcher.engine.sglang.pool import Conversations, engine_load
@@ -169,6 +170,26 @@ def test_every_sampling_field_has_its_name():
         "sampling_seed": 7,
     }
     assert sampling_params(GenerationRequest("job", (), Sampling(top_k=0), 1))["top_k"] == -1
+
+
+def test_what_callers_of_the_raw_model_ask_has_its_name():
+    raw = RawCall(
+        frequency_penalty=0.25,
+        logit_bias=((5, -100.0), (7, 1.5)),
+        stop_token_ids=(1, 2),
+        min_tokens=4,
+        ignore_eos=True,
+    )
+    asked = sampling_params(GenerationRequest("", (), Sampling(), 10, purpose="raw", raw=raw))
+    assert {
+        "frequency_penalty": 0.25,
+        "logit_bias": {"5": -100.0, "7": 1.5},
+        "stop_token_ids": [1, 2],
+        "min_new_tokens": 4,
+        "ignore_eos": True,
+    }.items() <= asked.items()
+    assert "logit_bias" not in sampling_params(GenerationRequest("", (), Sampling(), 10, raw=RawCall()))
+    assert "frequency_penalty" not in sampling_params(GenerationRequest("", (), Sampling(), 10))
 
 
 def test_a_turn_comes_before_the_reading_of_pages_and_a_jobs_own_priority_before_both():
