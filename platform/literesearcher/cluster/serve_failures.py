@@ -7,6 +7,8 @@ come here: they travel as values.
 
 from __future__ import annotations
 
+from grpc import StatusCode
+from grpc.aio import AioRpcError  # type: ignore[import-untyped]
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException, RequestCancelledError
 
@@ -14,7 +16,7 @@ from literesearcher.errors import BoundaryError
 
 BUSY_SECONDS = 1.0
 """When to come again where every replica has all it may have."""
-FAILURES = (RayError, RayServeException)
+FAILURES = (RayError, RayServeException, AioRpcError)
 """All that a call of a handle raises, beside cancellation."""
 
 
@@ -25,11 +27,16 @@ def lost_call(error: Exception, what: str, *, room: str) -> BoundaryError:
         return BoundaryError(
             f"{what} has all it may have", code=f"{room}_busy", transient=True, retry_after=BUSY_SECONDS
         )
-    if isinstance(error, RayActorError | RequestCancelledError):
+    if isinstance(error, RayActorError | RequestCancelledError) or _hung_up(error):
         return BoundaryError(f"a replica of {what} left in mid-call ({name})", code=_left(room), transient=True)
     if isinstance(error, RayTaskError):
         return BoundaryError(f"{what} failed on itself ({type(error.cause).__name__})", code=f"{room}_error")
     return BoundaryError(f"{what} cannot be reached ({name})", code=f"{room}_unreachable", transient=True)
+
+
+def _hung_up(error: Exception) -> bool:
+    """Replicas call each other by gRPC, where one that stops says this."""
+    return isinstance(error, AioRpcError) and error.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
 
 
 def _left(room: str) -> str:
