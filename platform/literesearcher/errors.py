@@ -9,6 +9,8 @@
     |  `- QueueFull           a job that would come now would wait longer than the operator lets jobs wait
     |- BoundaryError          a dependency failed (transient or not; may say when to try again)
     |  |- PromptTooLong       the model server refused the prompt as too long
+    |  |- CallLost            the replica that had the call is gone, and the call with it
+    |  |- ReplicaLeaving      the replica is being drained: the call was not begun, and belongs elsewhere
     |  `- DamagedEvent        the store holds an event that no program wrote so
     |- DurabilityError        the journal cannot be trusted to this writer any more
     |  |- LeaseLost           another holder has the job (stale fence) or the lease ran out
@@ -104,6 +106,24 @@ class PromptTooLong(BoundaryError):
     """The model server refused the prompt as longer than its context. Never transient."""
 
     default_code = "prompt_too_long"
+
+
+class CallLost(BoundaryError):
+    """The replica that had the call is gone, and the call with it. Always transient: made again, another has it."""
+
+    default_code = "engine_unreachable"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message, code=code, transient=True)
+
+
+class ReplicaLeaving(BoundaryError):
+    """The replica takes no such call any more, since it is being drained. Nothing was begun: go elsewhere at once."""
+
+    default_code = "replica_leaving"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message, code=code, transient=True)
 
 
 class DamagedEvent(BoundaryError):

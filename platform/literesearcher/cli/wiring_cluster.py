@@ -79,7 +79,7 @@ def replica_face(given: Given, engine: Engine) -> EngineHttp:
 @asynccontextmanager
 async def open_replica_tools(given: Given) -> AsyncIterator[OpenedTools]:
     """The tool proxy of one replica. It reads pages with the pool of engines, or as EXTRACTOR says."""
-    from literesearcher.cli.wiring import read_prompts
+    from literesearcher.cli.prompt_files import read_prompts
     from literesearcher.cli.wiring_tools import open_tools
     from literesearcher.cluster.tools_app import OpenedTools
     from literesearcher.telemetry.provider_headroom import ProviderHeadroom
@@ -147,11 +147,18 @@ def replica_settings(given: Given) -> Settings:
 def pool(settings: Settings) -> ServeEngine:
     """The application `engine`, for the other two."""
     from literesearcher.cluster.applications import handle_of
+    from literesearcher.cluster.ray_metrics import ray_metric
     from literesearcher.cluster.serve_engine import ServeEngine
     from literesearcher.engine.tokenizer import Tokenizer
+    from literesearcher.telemetry.router_metrics import MOVED
 
     file = settings.engine.tokenizer_file
     if file is None and settings.engine_kind == "sglang" and settings.model_folder is not None:
         beside = settings.model_folder / "tokenizer.json"
         file = beside if beside.is_file() else None
-    return ServeEngine(handle_of(ENGINE), tokenizer=Tokenizer.from_file(file) if file else None)
+    moved = ray_metric(MOVED)
+    return ServeEngine(
+        handle_of(ENGINE),
+        tokenizer=Tokenizer.from_file(file) if file else None,
+        on_moved=lambda reason: moved(1, reason),
+    )

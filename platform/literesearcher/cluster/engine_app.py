@@ -23,7 +23,7 @@ from literesearcher.cluster.routing.hint import RouteHint
 from literesearcher.cluster.routing.stats import Reporter, metadata
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, Engine, EngineInfo, Generation, GenerationRequest
-from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.errors import BoundaryError, LiteResearcherError, ReplicaLeaving
 from literesearcher.timing.clock import SystemClock
 
 PIECE_SECONDS = 0.25
@@ -91,12 +91,17 @@ class EngineReplica:
         self, request: GenerationRequest, timeout_seconds: float, route: RouteHint | None = None
     ) -> Outcome:
         """One generation, whole. `route` was the router's."""
+        if (refusal := self._refusal(request, route)) is not None:
+            return refusal
         return await self._outcome(request, timeout_seconds, None)
 
     async def stream(
         self, request: GenerationRequest, timeout_seconds: float, route: RouteHint | None = None
     ) -> AsyncIterator[str | Outcome]:
         """Pieces of text, then the outcome. Cancelling it closes the generation."""
+        if (refusal := self._refusal(request, route)) is not None:
+            yield refusal
+            return
         pieces: list[str] = []
         some = asyncio.Event()
         call = self._signals.begun()
@@ -181,6 +186,14 @@ class EngineReplica:
             await self._http.aclose()
         await self._engine.aclose()
 
+    def _refusal(self, request: GenerationRequest, route: RouteHint | None) -> ReplicaLeaving | None:
+        """For a caller that has not heard yet that this replica stops, or takes no new jobs. Whoever has no other to
+        go to is served while it runs."""
+        new = self._reporter.leaving > 0 and request.last_replica != self._place.replica
+        if not stopping() and (not new or (route is not None and route.insist)):
+            return None
+        return ReplicaLeaving("the replica is being drained")
+
     async def _outcome(self, request: GenerationRequest, timeout_seconds: float, sink: DeltaSink | None) -> Outcome:
         try:
             generation = await self._engine.generate(request, timeout_seconds=timeout_seconds, on_delta=sink)
@@ -197,3 +210,11 @@ def _own_place() -> Place:
     from ray import serve
 
     return Place(serve.get_replica_context().replica_id.unique_id, ray.get_runtime_context().get_node_id())
+
+
+def stopping() -> bool:
+    """Has Serve told this replica to stop? It tells the replica's actor, and user code only when all calls are done."""
+    from ray._private.worker import global_worker
+
+    actors: list[Any] = list(global_worker.actors.values())
+    return any(actor._replica_impl._shutting_down for actor in actors)

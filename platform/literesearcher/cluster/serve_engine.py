@@ -1,14 +1,16 @@
 """The engine over a handle of the application `engine`: implements `engine.port.Engine` for orchestrators and tools.
 
-Owns: one try a call, the call's deadline, that a cancelled call is cancelled in the replica too (Ray does not see a
-dropped reader), that all turns of a job carry its id. Refuses to know: which replica is right (the router), retries.
-Its tokenizer is the model's own, in this process: counting a text is not worth a call.
+Owns: one try a call (a refused one is sent on at once), the call's deadline, that a cancelled call is cancelled in the
+replica too (Ray does not see a dropped reader), that all turns of a job carry its id. Refuses to know: which replica is
+right (the router), retries of what failed. Its tokenizer is the model's own, in this process: counting a text is not
+worth a call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,8 @@ from literesearcher.cluster.serve_failures import FAILURES, lost_call
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.tokenizer import Tokenizer
-from literesearcher.errors import BoundaryError, LiteResearcherError
+from literesearcher.errors import BoundaryError, CallLost, LiteResearcherError, ReplicaLeaving
+from literesearcher.timing.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -27,14 +30,29 @@ RELEASE_SECONDS = 5.0
 EXCHANGE_SECONDS = 3.0
 GRACE_SECONDS = 5.0
 """The replica's own deadline comes first; this one is for a replica that does not answer at all."""
+AVOID_SECONDS = 30.0
+"""A replica that refused a call, or was lost with one, gets none of this process for so long, if there are others."""
+REFUSALS = 4
+"""Of one call, then it is a failed try: nobody takes it."""
 
 
 class ServeEngine:
     """The pool of engine replicas as one engine."""
 
-    def __init__(self, handle: DeploymentHandle[Any], *, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        handle: DeploymentHandle[Any],
+        *,
+        tokenizer: Tokenizer | None = None,
+        clock: Clock | None = None,
+        on_moved: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_moved` counts calls that must be made elsewhere: `lost` or `refused`."""
         self._handle = handle
         self._tokenizer = tokenizer
+        self._clock = clock or SystemClock()
+        self._on_moved = on_moved or (lambda reason: None)
+        self._avoided: dict[str, float] = {}
         self._info: EngineInfo | None = None
 
     async def describe(self) -> EngineInfo:
@@ -50,9 +68,23 @@ class ServeEngine:
         self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
     ) -> Generation:
         """One generation; streamed only where somebody listens."""
+        for _ in range(REFUSALS):
+            hint = hint_of(request)
+            hint.avoid = self._avoid()
+            try:
+                return await self._once(request, hint, timeout_seconds, on_delta)
+            except ReplicaLeaving:
+                self._move("refused", hint)
+            except CallLost:
+                self._move("lost", hint)
+                raise
+        raise BoundaryError("every replica of the engine is leaving", code="engine_unreachable", transient=True)
+
+    async def _once(
+        self, request: GenerationRequest, hint: RouteHint, timeout_seconds: float, on_delta: DeltaSink | None
+    ) -> Generation:
         limit = timeout_seconds + GRACE_SECONDS
         called = self._handle.options(session_id=session_of(request))
-        hint = hint_of(request)
         if on_delta is None:
             answer = await self._whole(called.generate.remote(request, timeout_seconds, route=hint), limit)
             return _generation(answer, hint)
@@ -98,6 +130,16 @@ class ServeEngine:
 
     async def aclose(self) -> None:
         """The handle belongs to the process."""
+
+    def _avoid(self) -> frozenset[str]:
+        now = self._clock.monotonic()
+        self._avoided = {name: at for name, at in self._avoided.items() if now - at < AVOID_SECONDS}
+        return frozenset(self._avoided)
+
+    def _move(self, reason: str, hint: RouteHint) -> None:
+        self._on_moved(reason)
+        if hint.taken is not None:
+            self._avoided[hint.taken.replica] = self._clock.monotonic()
 
     async def _whole(self, response: Any, seconds: float) -> Any:
         try:

@@ -7,12 +7,12 @@ come here: they travel as values.
 
 from __future__ import annotations
 
-from grpc import StatusCode
+from grpc import StatusCode  # type: ignore[import-untyped]
 from grpc.aio import AioRpcError  # type: ignore[import-untyped]
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException, RequestCancelledError
 
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallLost
 
 BUSY_SECONDS = 1.0
 """When to come again where every replica has all it may have."""
@@ -28,7 +28,11 @@ def lost_call(error: Exception, what: str, *, room: str) -> BoundaryError:
             f"{what} has all it may have", code=f"{room}_busy", transient=True, retry_after=BUSY_SECONDS
         )
     if isinstance(error, RayActorError | RequestCancelledError) or _hung_up(error):
-        return BoundaryError(f"a replica of {what} left in mid-call ({name})", code=_left(room), transient=True)
+        said = f"a replica of {what} left in mid-call ({name})"
+        if room == "tools":
+            # Whether it was carried out, and paid for, nobody knows; a lost generation costs only its time.
+            return BoundaryError(said, code="tools_lost", transient=True)
+        return CallLost(said, code=f"{room}_unreachable")
     if isinstance(error, RayTaskError):
         return BoundaryError(f"{what} failed on itself ({type(error.cause).__name__})", code=f"{room}_error")
     return BoundaryError(f"{what} cannot be reached ({name})", code=f"{room}_unreachable", transient=True)
@@ -37,8 +41,3 @@ def lost_call(error: Exception, what: str, *, room: str) -> BoundaryError:
 def _hung_up(error: Exception) -> bool:
     """Replicas call each other by gRPC, where one that stops says this."""
     return isinstance(error, AioRpcError) and error.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
-
-
-def _left(room: str) -> str:
-    """Whether a lost tool call was carried out, and paid for, nobody knows; a lost generation costs only its time."""
-    return "tools_lost" if room == "tools" else f"{room}_unreachable"

@@ -11,7 +11,7 @@ import logging
 import struct
 
 from literesearcher.engine.port import DeltaSink, Engine, Generation, GenerationRequest
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallLost
 from literesearcher.jobs.live import Live
 from literesearcher.orchestrator.lease import Lease
 from literesearcher.orchestrator.stream import TurnStream
@@ -65,17 +65,21 @@ class ModelCalls:
         deadline = started + self._lease.deadline - self._clock.now().timestamp()
         stream, sink = await self._stream(command)
         engine = self._compressor if command.kind == "compress" else self._engine
-        tries = 0
+        tries = lost = 0
 
         async def generate_once() -> Generation:
-            nonlocal tries
+            nonlocal tries, lost
             tries += 1
             if stream is not None and tries > 1:
                 await stream.restart()
             left = deadline - self._clock.monotonic() + DEADLINE_SLACK_SECONDS
-            return await engine.generate(
-                request, timeout_seconds=min(self._section.request_timeout_seconds, left), on_delta=sink
-            )
+            try:
+                return await engine.generate(
+                    request, timeout_seconds=min(self._section.request_timeout_seconds, left), on_delta=sink
+                )
+            except CallLost:
+                lost += 1
+                raise
 
         try:
             generation = await retrying(
@@ -104,6 +108,7 @@ class ModelCalls:
             weights_fingerprint=generation.weights_fingerprint,
             replica=generation.replica,
             routing=generation.routing,
+            lost=lost,
         )
 
     async def void(self, turn: int) -> None:

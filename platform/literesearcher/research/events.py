@@ -145,6 +145,7 @@ class TurnCompleted:
     """The engine replica that served the turn, where the engine has several."""
     routing: str | None = None
     """Why it was sent there: home, stay, spill, rehome, fallback, choices, overflow."""
+    lost: int = 0  # Of the tries: lost with their replica, and made again elsewhere.
 
 
 @dataclass(frozen=True, slots=True)

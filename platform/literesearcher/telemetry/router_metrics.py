@@ -41,6 +41,13 @@ STATS_AGE_SECONDS = Declared(
     (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0),
 )
 
+MOVED = Declared(
+    "literesearcher_router_calls_moved",
+    "Calls that had to be made elsewhere: lost (with their replica, made again by the retry owner), refused (by one "
+    "that is being drained, sent on at once).",
+    "reason",
+)
+
 
 class RouterMetrics:
     """One object a router."""

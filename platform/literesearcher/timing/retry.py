@@ -1,7 +1,9 @@
 """The one retry owner: a pure decision, and the loop that obeys it. Every client below it makes one try a call.
 
 Only `BoundaryError(transient=True)` is tried again; the server's `retry_after` outranks the back-off; a wait that
-would end past the deadline is not begun. Jitter takes a random share off each back-off, so that jobs do not march.
+would end past the deadline is not begun. The first call that is lost with its replica is made again at once, and
+is none of the tries: nothing is wrong with the others. Jitter takes a random share off each back-off, so that jobs do
+not march.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallLost
 from literesearcher.timing.clock import Clock
 
 T = TypeVar("T")
@@ -63,10 +65,16 @@ async def retrying(
 ) -> T:
     """Call until it succeeds or the policy gives up; `deadline` is on `clock.monotonic()`. Raises the last error."""
     tried = 0
+    lost = False
     while True:
         try:
             return await call()
         except BoundaryError as error:
+            if isinstance(error, CallLost) and not lost and clock.monotonic() < deadline:
+                lost = True
+                if on_retry is not None:
+                    on_retry(tried, error, 0.0)
+                continue
             tried += 1
             wait = policy.wait_after(tried, error, random.random())
             if wait is None or clock.monotonic() + wait >= deadline:

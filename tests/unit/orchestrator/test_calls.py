@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from literesearcher.engine.port import EngineInfo, Generation
-from literesearcher.errors import BoundaryError, PromptTooLong
+from literesearcher.errors import BoundaryError, CallLost, PromptTooLong
 from literesearcher.jobs.live import Delta
 from literesearcher.orchestrator.model_call import ModelCalls
 from literesearcher.orchestrator.tool_call import INLINE_CHARACTERS, POLICY, ToolCalls
@@ -165,6 +165,20 @@ async def test_a_busy_engine_is_tried_again_and_the_tries_are_counted(clock, lea
     result = await patiently(calls(engine, clock, lease(), Ear(False)).generate(COMMAND), clock)
     assert isinstance(result, TurnCompleted)
     assert result.tries == 3
+
+
+async def test_a_call_lost_with_its_replica_is_made_again_at_once_beyond_the_tries_and_counted(clock, lease):
+    engine = Engine([CallLost("gone")], [GENERATION])
+    result = await calls(engine, clock, lease(), Ear(False), tries=1).generate(COMMAND)
+    assert isinstance(result, TurnCompleted)
+    assert (result.tries, result.lost) == (2, 1)
+
+
+async def test_a_second_loss_is_a_failed_try_like_any_other(clock, lease):
+    engine = Engine(*[[CallLost("gone")]] * 9)
+    result = await patiently(calls(engine, clock, lease(), Ear(False), tries=1).generate(COMMAND), clock)
+    assert result == EffectFailed(turn=3, code="engine_unreachable", message="gone", tries=2)
+    assert len(engine.requests) == 2
 
 
 async def test_tries_end_where_the_section_says(clock, lease):

@@ -29,6 +29,11 @@ UNHINTED = RouteHint(prompt=4_000)
 class PrefixRouter(RequestRouter):
     """Sends a job's turns to the replica that holds its prefix, while that is the cheapest way."""
 
+    # Ray gives a replica a tenth of a second to say its queue, then asks the next rank: on a busy machine, or at a
+    # process' first call, that would move jobs off their prefixes. A dead replica is an error at once all the same.
+    queue_len_response_deadline_s = 2.0
+    max_queue_len_response_deadline_s = 5.0
+
     def initialize_state(self, **kwargs: Any) -> None:
         """Called by Ray once, after construction. It takes no keyword arguments, for none could be changed."""
         if kwargs:
@@ -51,7 +56,7 @@ class PrefixRouter(RequestRouter):
             return [candidate_replicas]
         # Without it Ray's loop asks again without a pause.
         pending_request.routing_context.should_backoff = True
-        by_name = {_name(replica): replica for replica in candidate_replicas}
+        by_name = _within_reach(pending_request, {_name(replica): replica for replica in candidate_replicas})
         turn = _turn(pending_request)
         decision = route(turn, self._view.replicas(by_name), self._view.parameters())
         self._decided[pending_request.future] = decision, turn
@@ -99,6 +104,16 @@ def _turn(pending: PendingRequest) -> Turn:
         kept=max(0, hint.kept),
         nonce=f"{pending.metadata.internal_request_id} {id(pending)}",
     )
+
+
+def _within_reach(pending: PendingRequest, by_name: dict[str, RunningReplica]) -> dict[str, RunningReplica]:
+    """Without those that the caller is to avoid, if others are left."""
+    hint = pending.kwargs.get(KEYWORD)
+    if not isinstance(hint, RouteHint) or not hint.avoid:
+        return by_name
+    others = {name: replica for name, replica in by_name.items() if name not in hint.avoid}
+    hint.insist = not others
+    return others or by_name
 
 
 def _name(replica: RunningReplica) -> str:
