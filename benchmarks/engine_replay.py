@@ -152,7 +152,7 @@ async def replay(arm: Arm, rollouts: list[list[Step]], at_once: int, per: int, p
     """`per` times as many jobs as are at once."""
     from ray import serve
 
-    engine = ServeEngine(serve.get_deployment_handle("Engine", "engine").options(_by_reference=False))
+    engine = ServeEngine(serve.get_deployment_handle("Engine", arm.name).options(_by_reference=False))
     seen, waiting = Seen(), iter(range(at_once * per))
     admission = EngineAdmission(lambda: engine.exchange(None, None), most=at_once, clock=SystemClock())
     retracted = await _retracted(engine)
@@ -247,7 +247,7 @@ def _deploy(operator: Any, arm: Arm, model: Path, scale: Scale, replicas: int) -
         options["request_router_config"] = {"request_router_class": arm.router}
         if arm.ours:
             options["request_router_config"]["request_routing_stats_period_s"] = STATS_SECONDS
-    one = application("engine", "engine_replay:engine", "Engine", {"section": section}, SERVE_ENVIRONMENT, **options)
+    one = application(arm.name, "engine_replay:engine", "Engine", {"section": section}, SERVE_ENVIRONMENT, **options)
     deploy(operator, [one])
 
 
