@@ -1,0 +1,106 @@
+"""The engine over a handle, without Ray Serve: where a refused or lost call goes. The handle answers from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
+
+from ray.exceptions import ActorUnavailableError
+
+from literesearcher.cluster.routing.hint import RouteHint, Taken
+from literesearcher.cluster.serve_engine import AVOID_SECONDS, REFUSALS, ServeEngine
+from literesearcher.engine.port import Generation, GenerationRequest
+from literesearcher.errors import BoundaryError, CallLost, ReplicaLeaving
+from literesearcher.research.messages import Message, Sampling, Usage
+from literesearcher.testing.manual_clock import ManualClock
+
+REQUEST = GenerationRequest("job_1", (Message("user", "a question"),), Sampling(), 100)
+SAID = Generation("text", "stop", Usage(1, 1), "m", replica="free")
+LEAVING = ReplicaLeaving("the replica is being drained")
+
+
+class Response:
+    """One call's."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __await__(self) -> Iterator[Any]:
+        return self._answered().__await__()
+
+    async def _answered(self) -> Any:
+        if isinstance(self._answer, ActorUnavailableError):
+            raise self._answer
+        return self._answer
+
+    async def __aiter__(self) -> Any:
+        yield await self._answered()
+
+    def cancel(self) -> None:
+        pass
+
+
+class Handle:
+    """Sends each call to `busy`, or to `free` where `busy` is to be avoided."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+        self.avoided: list[frozenset[str]] = []
+        self.generate = self.stream = self
+
+    def options(self, **_: Any) -> Handle:
+        return self
+
+    def remote(self, request: GenerationRequest, seconds: float, *, route: RouteHint) -> Response:
+        self.avoided.append(route.avoid)
+        route.taken = Taken("free" if "busy" in route.avoid else "busy", "home", "busy")
+        return Response(self._answers.pop(0))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["whole", "streamed"])
+async def test_a_refused_turn_goes_elsewhere_at_once_and_so_do_the_next_for_a_while(clock, heard):
+    handle = Handle(LEAVING, SAID, SAID, SAID)
+    moved: list[str] = []
+    engine = ServeEngine(handle, clock=clock, on_moved=moved.append)
+
+    async def hear(piece: str) -> None:
+        raise AssertionError("a refused turn says nothing")
+
+    said = await engine.generate(REQUEST, timeout_seconds=60, on_delta=hear if heard else None)
+    assert said.text == "text"
+    await engine.generate(REQUEST, timeout_seconds=60)
+    await clock.advance(AVOID_SECONDS)
+    await engine.generate(REQUEST, timeout_seconds=60)
+    nowhere: frozenset[str] = frozenset()
+    assert handle.avoided == [nowhere, {"busy"}, {"busy"}, nowhere]
+    assert moved == ["refused"]
+
+
+async def test_a_turn_that_everyone_refuses_is_a_failed_try(clock):
+    handle = Handle(*[LEAVING] * 9)
+    with pytest.raises(BoundaryError) as caught:
+        await ServeEngine(handle, clock=clock).generate(REQUEST, timeout_seconds=60)
+    assert (caught.value.code, caught.value.transient) == ("engine_unreachable", True)
+    assert not isinstance(caught.value, ReplicaLeaving | CallLost)
+    assert len(handle.avoided) == REFUSALS
+
+
+async def test_a_lost_call_is_made_no_second_time_here_and_the_next_try_goes_elsewhere(clock):
+    handle = Handle(ActorUnavailableError("gone", None), SAID)
+    moved: list[str] = []
+    engine = ServeEngine(handle, clock=clock, on_moved=moved.append)
+    with pytest.raises(CallLost):
+        await engine.generate(REQUEST, timeout_seconds=60)
+    assert len(handle.avoided) == 1
+    await engine.generate(REQUEST, timeout_seconds=60)
+    assert handle.avoided[1] == {"busy"}
+    assert moved == ["lost"]
