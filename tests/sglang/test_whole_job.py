@@ -178,6 +178,11 @@ async def test_from_rest_to_the_answer_in_the_program_as_it_is_served(taught_mod
             while "listening on " not in log.read_text(errors="replace"):
                 assert process.returncode is None, log.read_text(errors="replace")
                 await asyncio.sleep(0.2)
+            # It takes requests when the model is there and warm.
+            said = log.read_text(errors="replace")
+            assert said.index("loading the model") < said.index("listening on ")
+            children = _children(process.pid)
+            assert len(children) >= 2
             address = log.read_text(errors="replace").split("listening on ")[1].split()[0]
             job = await asyncio.to_thread(_ask, f"{address}/v1/research", {"input": QUESTION, "sampling": GREEDY})
             while job["status"] not in ("completed", "incomplete", "failed"):
@@ -188,8 +193,6 @@ async def test_from_rest_to_the_answer_in_the_program_as_it_is_served(taught_mod
         assert job["engine"]["language_model"] is True
         events = await asyncio.to_thread(_ask, address + job["links"]["events"])
         assert TURNS[0][:40] in json.dumps(events, ensure_ascii=False)
-        children = _children(process.pid)
-        assert len(children) >= 2
     finally:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(120):

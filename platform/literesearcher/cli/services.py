@@ -17,6 +17,8 @@ from literesearcher.cli.metrics_port import metrics_served
 from literesearcher.cli.serving import Part, address, serve_until_stopped
 from literesearcher.cli.wiring import Foundation, Platform, open_foundation, open_platform
 from literesearcher.cli.wiring_raw_model import of_a_gateway_alone, raw_model
+from literesearcher.engine.load import Starting
+from literesearcher.engine.port import Engine
 from literesearcher.gateway.app import create_app
 from literesearcher.gateway.auth import bootstrap, check_exposure, has_live_keys
 from literesearcher.gateway.serving import serve
@@ -90,6 +92,13 @@ async def _serve_api(parts: Foundation, *, beside: Sequence[Part] = ()) -> int:
         await model.aclose()
 
 
+async def _started(engine: Engine) -> None:
+    """A model that this process holds is loaded, or said to be wrong, before anything is taken."""
+    if isinstance(engine, Starting):
+        _say("loading the model")
+        await engine.start()
+
+
 async def serve_everything(settings: Settings) -> int:
     """Gateway, worker and tools in one process, wired directly."""
     async with _counted_platform(settings) as platform:
@@ -97,6 +106,7 @@ async def serve_everything(settings: Settings) -> int:
             _say(
                 "engine extractive: no language model writes the answers (set LITERESEARCHER_ENGINE__BASE_URL for one)"
             )
+        await _started(platform.engine)
         return await _serve_api(platform, beside=[platform.orchestrator().run])
 
 
@@ -109,5 +119,6 @@ async def serve_gateway(settings: Settings) -> int:
 async def run_orchestrator(settings: Settings) -> int:
     """A worker alone, with its tools inside it or at a proxy elsewhere."""
     async with _counted_platform(settings) as platform:
+        await _started(platform.engine)
         _say(f"taking jobs of the store, at most {settings.research.max_concurrent_jobs} at once")
         return await serve_until_stopped([platform.orchestrator().run])

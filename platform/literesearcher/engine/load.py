@@ -32,6 +32,15 @@ class EngineLoad:
 
 
 @runtime_checkable
+class Starting(Protocol):
+    """A runtime that takes its time until it can serve."""
+
+    async def start(self) -> None:
+        """Ready when it returns; does nothing where it runs. ConfigurationError or BoundaryError where it cannot be."""
+        ...
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A runtime, or the way to some, that keeps conversations between their turns."""
 
