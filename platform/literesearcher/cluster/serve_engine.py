@@ -52,7 +52,8 @@ class ServeEngine:
         self._tokenizer = tokenizer
         self._clock = clock or SystemClock()
         self._on_moved = on_moved or (lambda reason: None)
-        self._avoided: dict[str, float] = {}
+        self._refusing: dict[str, float] = {}
+        self._lost: dict[str, float] = {}
         self._info: EngineInfo | None = None
 
     async def describe(self) -> EngineInfo:
@@ -68,15 +69,16 @@ class ServeEngine:
         self, request: GenerationRequest, *, timeout_seconds: float, on_delta: DeltaSink | None = None
     ) -> Generation:
         """One generation; streamed only where somebody listens."""
+        refused: set[str] = set()
         for _ in range(REFUSALS):
             hint = hint_of(request)
-            hint.avoid = self._avoid()
+            hint.avoid = self._avoid(request.last_replica) | refused
             try:
                 return await self._once(request, hint, timeout_seconds, on_delta)
             except ReplicaLeaving:
-                self._move("refused", hint)
+                refused |= self._move("refused", hint, self._refusing)
             except CallLost:
-                self._move("lost", hint)
+                self._move("lost", hint, self._lost)
                 raise
         raise BoundaryError("every replica of the engine is leaving", code="engine_unreachable", transient=True)
 
@@ -131,15 +133,20 @@ class ServeEngine:
     async def aclose(self) -> None:
         """The handle belongs to the process."""
 
-    def _avoid(self) -> frozenset[str]:
+    def _avoid(self, last: str | None) -> frozenset[str]:
+        """One that refuses new jobs may still take this one, whose prefix it has: they leave it a few at a time."""
         now = self._clock.monotonic()
-        self._avoided = {name: at for name, at in self._avoided.items() if now - at < AVOID_SECONDS}
-        return frozenset(self._avoided)
+        for avoided in (self._refusing, self._lost):
+            for name in [name for name, at in avoided.items() if now - at >= AVOID_SECONDS]:
+                del avoided[name]
+        return frozenset(self._refusing.keys() - {last} | self._lost.keys())
 
-    def _move(self, reason: str, hint: RouteHint) -> None:
+    def _move(self, reason: str, hint: RouteHint, avoided: dict[str, float]) -> set[str]:
         self._on_moved(reason)
-        if hint.taken is not None:
-            self._avoided[hint.taken.replica] = self._clock.monotonic()
+        if hint.taken is None:
+            return set()
+        avoided[hint.taken.replica] = self._clock.monotonic()
+        return {hint.taken.replica}
 
     async def _whole(self, response: Any, seconds: float) -> Any:
         try:

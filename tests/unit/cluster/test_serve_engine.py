@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,14 @@ async def test_a_refused_turn_goes_elsewhere_at_once_and_so_do_the_next_for_a_wh
     nowhere: frozenset[str] = frozenset()
     assert handle.avoided == [nowhere, {"busy"}, {"busy"}, nowhere]
     assert moved == ["refused"]
+
+
+async def test_jobs_whose_prefix_lies_on_a_replica_that_refuses_new_ones_are_still_sent_there(clock):
+    handle = Handle(LEAVING, SAID, SAID)
+    engine = ServeEngine(handle, clock=clock)
+    await engine.generate(REQUEST, timeout_seconds=60)
+    await engine.generate(replace(REQUEST, last_replica="busy"), timeout_seconds=60)
+    assert handle.avoided[-1] == frozenset()
 
 
 async def test_a_turn_that_everyone_refuses_is_a_failed_try(clock):
