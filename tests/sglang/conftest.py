@@ -38,8 +38,8 @@ def _installed() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one configuration run together, whatever file they stand in; starts take half a minute. Those on Ray come
-    last: their replicas stay up."""
+    """Tests of one configuration run together, whatever file they stand in; starts take half a minute. Those on Ray
+    come last: their replicas stay up."""
     items.sort(key=lambda item: item.path.name.startswith("test_ray_"))
     for item in items:
         if HERE not in item.path.parents:
