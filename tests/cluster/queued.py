@@ -46,7 +46,7 @@ class QueuedJobs:
         """The application `orchestrator`."""
         [found] = [one for one in serve_configuration(self._settings)["applications"] if one["name"] == ORCHESTRATOR]
         [deployment] = found["deployments"]
-        deployment["ray_actor_options"] = {"num_cpus": 0.1}
+        deployment["ray_actor_options"] |= {"num_cpus": 0.1}
         impatient(deployment)
         return dict(found)
 
