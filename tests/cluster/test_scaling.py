@@ -141,7 +141,9 @@ def gauges() -> bool:
     """Whether each policy's wanted number and terms are on Ray's metrics page."""
     import ray
 
-    [node] = ray.nodes()
+    # Of this process' node; other tests' nodes have come and gone.
+    own = ray.get_runtime_context().get_node_id()
+    [node] = [one for one in ray.nodes() if one["NodeID"] == own]
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         page = answer.read().decode()
