@@ -85,4 +85,4 @@ async def test_a_revoked_key_is_told_of(served: Served, visiting: Open) -> None:
     await served.store.revoke_key(f"key_{token.split('_')[1]}")
     await visit.page.reload()
     await visit.page.get_by_role("dialog", name="API key").wait_for()
-    await visit.page.get_by_text("the API key is unknown or was revoked").wait_for()
+    await visit.page.get_by_role("dialog").get_by_text("the API key is unknown or was revoked").wait_for()

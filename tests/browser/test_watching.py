@@ -80,7 +80,7 @@ async def test_ask_watch_reload_and_read(served: Served, visit: Visit) -> None:
             assert await page.get_by_role("heading", name="Which animal sleeps longest?").is_visible()
             assert await page.get_by_text("koala sleep").is_visible()
             assert await page.locator(".status .state").inner_text() == "Running"
-            await page.get_by_text("the model is writing").wait_for()
+            await page.get_by_text("Turn 2: the model is reading.").wait_for()
             assert "1 turn · 1 tool call" in await page.locator("#facts").inner_text()
             assert await page.locator(".elapsed").inner_text()
             assert await page.locator(".step").count() == 2
@@ -104,10 +104,10 @@ async def test_live_text_is_shown_as_it_is_written(served: Served, visit: Visit)
 
     await served.append(job_id, attempt(), turn_started(1))
     await visit.open(f"#/jobs/{job_id}")
-    await visit.page.get_by_text("the model is writing").wait_for()
+    await visit.page.locator(".step.running").wait_for()
     await served.live.publish(Delta(job_id, 1, 1, 0, "<think>\nHmm \U0001f428, "))
     await visit.page.get_by_text("Hmm").wait_for()
-    await served.live.publish(Delta(job_id, 1, 1, 16, "so it is."))
+    await served.live.publish(Delta(job_id, 1, 1, 15, "so it is."))
     await visit.page.get_by_text("so it is.").wait_for()
     assert await visit.page.locator("p.live").inner_text() == "Hmm \U0001f428, so it is."
     await visit.page.reload()

@@ -67,7 +67,7 @@ async function tryKey(event) {
     fault.textContent = "A key has the form lr_ID_SECRET.";
     return;
   }
-  const before = currentKey();
+  const [before, kept] = [currentKey(), isKept()];
   useKey(key, { keep: keep.checked });
   try {
     await json("/v1/research?limit=1", { locks: false });
@@ -75,7 +75,7 @@ async function tryKey(event) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 401) {
       if (before === null) forgetKey();
-      else useKey(before, { keep: isKept() });
+      else useKey(before, { keep: kept });
       fault.textContent = problem.message;
       return;
     }

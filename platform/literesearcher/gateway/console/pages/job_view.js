@@ -27,12 +27,15 @@ export function jobView({ id, signal, rename }) {
   const question = element("h1", { class: "question", tabindex: "-1" });
   const answer = element("div");
   const about = folded("About this job", () => aboutJob(told), { hidden: true });
+  const stepsPart = section("steps", "Steps", steps.node);
+  const timelinePart = section("timeline", "Timeline", chart.node);
   const sections = element(
     "div",
     { hidden: true },
     answer,
-    section("timeline", "Timeline", chart.node),
-    section("steps", "Steps", steps.node),
+    // While it runs, what happens stands above what it took; afterwards the steps are the longer part.
+    stepsPart,
+    timelinePart,
     about,
   );
   const head = element("div", { class: "status" }, state, elapsed, halt, again);
@@ -70,13 +73,15 @@ export function jobView({ id, signal, rename }) {
     if (next === "queued" && told.queue) {
       const when = told.queue.start_seconds;
       word.textContent = `Place ${told.queue.position} in the queue${when === null ? "" : `; may start in ${ticking(when)}`}.`;
-    } else if (!ENDED.has(next)) word.textContent = "";
+    }
     if (ENDED.has(next)) conclude();
     plan();
   }
 
   function conclude() {
     const { stop_reason: reason, error, output } = told;
+    word.hidden = reason === "answer";
+    sections.insertBefore(timelinePart, stepsPart);
     word.textContent = `${ENDINGS[reason] ?? reason}.${error ? ` ${line(error.message, 400)} (${line(error.code, 60)})` : ""}`;
     const languageModel = told.engine === null || told.engine.language_model;
     answer.replaceChildren(...(output ? [answerView({ output, status: told.status, languageModel, shown: reveal })] : []));
@@ -91,17 +96,25 @@ export function jobView({ id, signal, rename }) {
     const step = journal.hear(event);
     steps.change(journal.steps, step);
     if (event.object === "research.delta") return;
+    if (event.seq === told.last_seq) requestAnimationFrame(() => (steps.catchingUp = false));
     if (event.type === "attempt.started" && status === "queued") show("running");
     if (event.type === "cancel.requested") show("cancelling");
-    if (event.type === "job.ended") ended();
+    if (event.type === "job.ended") lookAtLast().catch(refused);
     plan();
   }
 
-  async function ended() {
-    try {
-      await look();
-    } catch (problem) {
-      refused(problem);
+  /** Look until the server has answered: one that is away for a while is no reason to give up. */
+  async function lookAtLast() {
+    for (;;) {
+      try {
+        await look();
+        fault.textContent = "";
+        return;
+      } catch (problem) {
+        if (signal.aborted || !(problem instanceof Problem) || (problem.status >= 400 && problem.status < 500)) throw problem;
+        refused(problem);
+        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+      }
     }
   }
 
@@ -126,6 +139,7 @@ export function jobView({ id, signal, rename }) {
     if (sums.cost) parts.push(money(sums.cost));
     facts.textContent = parts.join(" · ");
     facts.title = journal.notes.map((note) => note.words).join("; ");
+    if (status === "running") word.textContent = doing(journal);
     chart.draw(journal, now);
   }
 
@@ -153,6 +167,7 @@ export function jobView({ id, signal, rename }) {
     rename(null, "No such job");
     head.hidden = sections.hidden = true;
     facts.textContent = told ? "" : "It may have been deleted, or it is somebody else's.";
+    word.hidden = false;
     word.replaceChildren(element("a", { href: "#/jobs" }, "All jobs"));
     fault.textContent = "";
     question.focus();
@@ -166,7 +181,7 @@ export function jobView({ id, signal, rename }) {
 
   async function run() {
     try {
-      await look();
+      await lookAtLast();
       await follow(id, { signal, heard, linked });
     } catch (problem) {
       refused(problem);
@@ -185,6 +200,18 @@ export function jobView({ id, signal, rename }) {
   });
   run();
   return { title: "Job", node };
+}
+
+/** What happens at this moment, in a line. */
+function doing(journal) {
+  const step = journal.steps.at(-1);
+  if (!step) return "A worker has taken it.";
+  if (step.to === null) return `Turn ${step.turn}: the model is ${step.live ? "writing" : "reading"}.`;
+  if (!step.tool || step.tool.to !== null) return `Turn ${step.turn} is done.`;
+  const targets = step.tool.arguments?.[step.tool.name === "search" ? "query" : "url"];
+  const number = Array.isArray(targets) ? targets.length : 1;
+  const searching = step.tool.name === "search";
+  return `Turn ${step.turn}: ${searching ? "searching" : "reading"} ${plural(number, searching ? "phrase" : "page")}.`;
 }
 
 function aboutJob(job) {

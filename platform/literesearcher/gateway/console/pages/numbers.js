@@ -50,7 +50,7 @@ export function ticking(seconds) {
 
 export function money(usd) {
   if (usd === 0) return "0 USD";
-  return `${usd < 0.01 ? usd.toPrecision(2) : usd.toFixed(usd < 1 ? 3 : 2)} USD`;
+  return `${usd < 1 ? Number(usd.toPrecision(2)) : usd.toFixed(2)} USD`;
 }
 
 /** Unix seconds of an instant of the API. */

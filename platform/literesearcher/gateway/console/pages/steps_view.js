@@ -2,7 +2,7 @@
 // and of a long job only the newest until the others are asked for.
 
 import { element, folded } from "./elements.js";
-import { count, duration, money } from "./numbers.js";
+import { count, duration, money, plural } from "./numbers.js";
 import { line, outward, passage, place, visible } from "./texts.js";
 
 const DRAWN = 30;
@@ -24,6 +24,8 @@ export class StepsView {
     this.first = 0;
     this.waiting = new Set();
     this.steps = [];
+    /** While what stands in the journal already comes in, only the newest steps stay. */
+    this.catchingUp = true;
   }
 
   /** Draw what changed, all at once and before the next picture of the page. */
@@ -45,7 +47,7 @@ export class StepsView {
 
   #draw() {
     this.planned = false;
-    if (this.first === 0 && this.drawn.size === 0) this.first = Math.max(0, this.steps.length - DRAWN);
+    if (this.catchingUp) this.#trim(this.steps.length - DRAWN);
     for (const step of this.steps.slice(this.first)) {
       const old = this.drawn.get(step);
       if (old && !this.waiting.has(step)) continue;
@@ -62,6 +64,14 @@ export class StepsView {
     this.earlier.textContent = `Show earlier steps (${this.first})`;
   }
 
+  #trim(first) {
+    for (let at = this.first; at < first; at += 1) {
+      this.drawn.get(this.steps[at])?.remove();
+      this.drawn.delete(this.steps[at]);
+    }
+    this.first = Math.max(this.first, first);
+  }
+
   #showEarlier() {
     this.#showFrom(Math.max(0, this.first - DRAWN));
     if (this.first > 0) this.earlier.focus();
@@ -69,6 +79,7 @@ export class StepsView {
   }
 
   #showFrom(first) {
+    this.catchingUp = false;
     const cards = this.steps.slice(first, this.first).map((step) => {
       const card = stepCard(step);
       this.drawn.set(step, card);
@@ -102,7 +113,7 @@ function stepCard(step) {
 }
 
 function turnFacts(step) {
-  if (step.to === null) return "the model is writing";
+  if (step.to === null) return step.live ? "writing" : "reading";
   const facts = [duration(step.to - step.from)];
   if (step.usage) {
     const cached = step.usage.cached_tokens;
@@ -180,12 +191,12 @@ function itemLine(item) {
 }
 
 function outcome(item) {
-  if (item.ok && item.kind === "search") return `${item.results?.length ?? 0} results `;
+  if (item.ok && item.kind === "search" && !item.results?.length) return "nothing found ";
   return item.ok ? "" : `${line((item.status ?? "failed").replaceAll("_", " "), 60)} `;
 }
 
 function results(found) {
-  return folded("Results", () =>
+  return folded(plural(found.length, "result"), () =>
     element(
       "ol",
       { class: "results" },

@@ -10,7 +10,7 @@ const LANES = [
   ["search", "Search"],
   ["visit", "Pages"],
 ];
-const LEFT = 62;
+const LEFT = 72;
 const LANE = 24;
 const BAR = 14;
 const TOKENS = 64;
