@@ -7,156 +7,107 @@ What reaches the model is the recorded text to the byte, whoever carried it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import re
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from cluster.programs import (
+    a_cluster,
+    left_behind,
+    loaded_modules,
+    models,
+    of_ray,
+    pids,
+    settings_with,
+    turns_of,
+    watching,
+)
 from literesearcher.testing.replay.programs import Followed, House, follow, post, report
 from literesearcher.testing.replay.rollouts import Case, load
+from replay import recordings
+from replay.expectations import check_deltas, check_job, check_replays, check_report, run_all
 
-ROLLOUTS = Path(__file__).parents[1] / "data" / "rollouts"
-TOKEN = "between-us"
-SETTINGS = {
-    "LITERESEARCHER_CLUSTER__TOKEN": TOKEN,
-    "LITERESEARCHER_CLUSTER__TOOLS_MAX_REPLICAS": "1",
-    "LITERESEARCHER_CLUSTER__DRAIN_SECONDS": "20",
-    "LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS": "2",
-    "LITERESEARCHER_ORCHESTRATOR__POLL_SECONDS": "0.2",
-    # A replica comes back in ten seconds and more on a busy machine.
-    "LITERESEARCHER_ENGINE__TRIES": "12",
+FOREIGN = {
+    "engine": {"sqlalchemy", "tantivy", "literesearcher.jobs", "literesearcher.tools", "literesearcher.orchestrator"},
+    "tools": {"sqlalchemy", "literesearcher.jobs.sql_store", "literesearcher.orchestrator"},
+    "orchestrator": {
+        "tantivy",
+        "pypdfium2",
+        "html_to_markdown",
+        "literesearcher.reading.html_text",
+        "literesearcher.tools.providers",
+        "literesearcher.tools.pages",
+        "literesearcher.engine.openai",
+        "literesearcher.corpus.index",
+    },
 }
+"""What each application has no use for, beside what nobody has."""
+HEAVY = {"torch", "transformers", "sglang", "literesearcher.gateway.app"}
 
 
-@contextlib.asynccontextmanager
-async def a_cluster(folder: Path, *options: str, redis: str) -> AsyncIterator[tuple[House, str]]:
-    """A replay server and the applications; everything ended afterwards. Yields the replay server's URL."""
-    async with House(folder, settings_with(redis)) as house:
-        replay = await house.replay(ROLLOUTS, *options)
-        try:
-            code, said = await house.ran("cluster", "up")
-            assert code == 0, said
-            yield house, replay
-        finally:
-            code, said = await house.ran("cluster", "down")
-            assert code == 0, said
-            assert left_behind(folder) == []
-
-
-def settings_with(redis: str) -> dict[str, str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return SETTINGS | {"LITERESEARCHER_REDIS__URL": redis, "LITERESEARCHER_CLUSTER__HTTP_PORT": str(port)}
-
-
-async def models(house: House, token: str = TOKEN) -> tuple[int, Any]:
-    """What the engine says over Serve's HTTP port."""
-    url = f"http://127.0.0.1:{house.settings['LITERESEARCHER_CLUSTER__HTTP_PORT']}/engine/v1/models"
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(aiohttp.ClientConnectionError):
-                async with session.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
-                    return answer.status, await answer.json()
-            await asyncio.sleep(0.2)
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Command lines of processes that name this test's Ray."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if b"RAY_AUTH_TOKEN_PATH" in (environ := entry.read_bytes()) and str(folder).encode() in environ:
-                found.append((entry.parent / "cmdline").read_text())
-    return found
-
-
-async def pids(house: House) -> dict[str, list[int]]:
-    """Process ids of the replicas, by application."""
-    _, said = await house.ran("cluster", "status")
-    found: dict[str, list[int]] = {}
-    name = ""
-    for line in said.splitlines():
-        if head := re.match(r"(engine|tools|orchestrator) ", line):
-            name = head[1]
-        elif replica := re.match(r"  \S+ running, pid (\d+) ", line):
-            found.setdefault(name, []).append(int(replica[1]))
-    return found
-
-
-def check_job(case: Case, got: Followed) -> None:
-    job = got.job
-    assert (job["status"], job["stop_reason"], job["error"]) == ("completed", "answer", None)
-    assert job["output"]["text"] == case.answer
-    turns = turns_of(got)
-    assert [one["text"] for one in turns] == [turn.text for turn in case.turns]
-    assert all(one["replica"] for one in turns), "each turn's event names the replica that served it"
-    read = [event["data"] for event in got.events if event["type"] == "tool.completed"]
-    recorded = [turn for turn in case.turns if turn.call]
-    assert [f"<tool_response>\n{one['text']}\n</tool_response>" for one in read] == [one.response for one in recorded]
-
-
-async def check_all(session: aiohttp.ClientSession, replay: str, cases: list[Case], followed: list[Followed]) -> None:
-    for case, got in zip(cases, followed, strict=True):
-        check_job(case, got)
-    seen = await report(session, replay)
-    assert seen["unexpected"] == []
-    assert all(case["mismatches"] == case["not_asked"] == [] for case in seen["cases"].values())
-
-
-NATIVE = {"tantivy", "torch", "pypdfium2", "html_to_markdown", "sqlite3", "sqlalchemy"}
-
-
-def native_modules(pid: int) -> set[str]:
-    """Which of the heavy packages a process has loaded, by the shared objects that it holds."""
-    maps = Path(f"/proc/{pid}/maps").read_text()
-    return {name for name in NATIVE if re.search(rf"/{name}(?:[./]|_raw)", maps)}
-
-
-@pytest.mark.timeout(400)
-async def test_rollouts_from_rest_to_answer(tmp_path: Path, redis_url: str) -> None:
-    cases = load(ROLLOUTS)
-    async with a_cluster(tmp_path, "--delay", "0.05", redis=redis_url) as (house, replay):
+@pytest.mark.timeout(600)
+async def test_rollouts_from_rest_to_answer(rollouts: Path, tmp_path: Path, redis_url: str) -> None:
+    cases = load(rollouts)
+    settings = settings_with(redis_url) | watching(tmp_path / "modules")
+    async with a_cluster(tmp_path, rollouts, "--delay", "0.3", settings=settings) as (house, replay):
         _, base = await house.gateway()
         async with aiohttp.ClientSession() as session:
-            jobs = [await post(session, base, case.question) for case in cases]
-            followed = list(await asyncio.gather(*(follow(session, base, job) for job in jobs)))
-            await check_all(session, replay, cases, followed)
-        assert any(delta for got in followed for delta in got.deltas), "text was streamed through the handles"
+            followed = await run_all(session, base, cases)
+            for case, got in zip(cases, followed, strict=True):
+                check_job(case, got)
+                check_deltas(case, got)
+                assert all(turn["replica"] for turn in turns_of(got)), "each turn names the replica that served it"
+            check_report(await report(session, replay), cases)
+            assert any(got.deltas for got in followed), "text was streamed through the handles"
+            await check_cancel(session, base, max(cases, key=lambda case: len(case.turns)))
+        await check_replays(house, cases, followed)
         status, listed = await models(house)
         assert (status, len(listed["data"])) == (200, 1)
         assert (await models(house, "somebody"))[0] == 401
         before = await pids(house)
         assert {name: len(found) for name, found in before.items()} == {"engine": 1, "tools": 1, "orchestrator": 1}
-        loaded = {name: native_modules(found[0]) for name, found in before.items()}
-        assert "tantivy" not in loaded["engine"] | loaded["orchestrator"]
-        assert "torch" not in loaded["engine"] | loaded["tools"] | loaded["orchestrator"]
-        assert not {"sqlite3", "sqlalchemy"} & loaded["engine"]
+        loaded = await loaded_modules(tmp_path / "modules", [found[0] for found in before.values()])
+        for name, [pid] in before.items():
+            foreign = FOREIGN[name] | HEAVY
+            assert f"literesearcher.cluster.{name}_app" in loaded[pid]
+            assert (name, [one for one in foreign if any(_within(found, one) for found in loaded[pid])]) == (name, [])
 
-        # One application's settings change: the replicas of the others stay.
-        house.settings["LITERESEARCHER_TOOLS__BREAKER_FAILURES"] = "9"
-        assert (await house.ran("cluster", "up"))[0] == 0
-        after = await pids(house)
-        assert after["engine"] == before["engine"]
-        assert after["orchestrator"] == before["orchestrator"]
-        assert after["tools"] != before["tools"]
-        code, said = await house.ran("jobs", "replay", followed[0].job["id"])
-        assert (code, said.endswith("same decisions\n")) == (0, True), said
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+async def check_cancel(session: aiohttp.ClientSession, base: str, case: Case) -> None:
+    """A cancelled job ends at once though a replica elsewhere is making its turn."""
+    job = await post(session, base, case.question)
+
+    async def cancel(_: Followed) -> None:
+        async with session.post(base + job.job["links"]["self"] + "/cancel") as answer:
+            assert answer.status < 300, await answer.text()
+
+    asked: list[asyncio.Task[None]] = []
+
+    def on_event(heard: Followed) -> None:
+        if heard.events[-1]["type"] == "turn.started" and not asked:
+            asked.append(asyncio.create_task(cancel(heard)))
+
+    await follow(session, base, job, on_event)
+    await asked[0]
+    assert (job.job["status"], job.job["stop_reason"]) == ("cancelled", "cancelled")
+    assert len(turns_of(job)) < len(case.turns)
 
 
 @pytest.mark.timeout(400)
 async def test_killed_replicas_orchestrators_and_proxy(tmp_path: Path, redis_url: str) -> None:
     """Under `serve --ray`, which ends what it started."""
-    cases = load(ROLLOUTS)
+    cases = load(recordings.SELF_MADE)
     async with House(tmp_path, settings_with(redis_url)) as house, aiohttp.ClientSession() as session:
-        replay = await house.replay(ROLLOUTS, "--delay", "1.5")
+        replay = await house.replay(recordings.SELF_MADE, "--delay", "1.5")
         try:
             program, base = await house.serve("--ray")
             replicas = await pids(house)
@@ -165,14 +116,18 @@ async def test_killed_replicas_orchestrators_and_proxy(tmp_path: Path, redis_url
             try:
                 await until(lambda: all(turns_of(job) for job in jobs), followers)
                 os.kill(replicas["orchestrator"][0], signal.SIGKILL)
-                for pid in proxies(house.folder):
+                for pid in of_ray(house.folder, "ProxyActor"):
                     os.kill(pid, signal.SIGKILL)
                 await until(lambda: sum(under_way_again(job) for job in jobs) >= 2, followers)
                 os.kill(replicas["engine"][0], signal.SIGKILL)
                 followed = list(await followers)
             finally:
                 followers.cancel()
-            await check_all(session, replay, cases, followed)
+            for case, got in zip(cases, followed, strict=True):
+                check_job(case, got)
+            seen = await report(session, replay)
+            assert seen["unexpected"] == []
+            assert all(case["mismatches"] == case["not_asked"] == [] for case in seen["cases"].values())
             turns = [turn for got in followed for turn in turns_of(got)]
             assert max(turn["tries"] for turn in turns) > 1, "a turn was made again"
             assert len({turn["replica"] for turn in turns}) == 2, "and at another replica"
@@ -182,10 +137,6 @@ async def test_killed_replicas_orchestrators_and_proxy(tmp_path: Path, redis_url
             # Of a test that failed before that.
             await house.ran("cluster", "down")
         assert left_behind(tmp_path) == []
-
-
-def turns_of(job: Followed) -> list[dict[str, Any]]:
-    return [event["data"] for event in job.events if event["type"] == "turn.completed"]
 
 
 def under_way_again(job: Followed) -> bool:
@@ -204,32 +155,3 @@ async def until(condition: Callable[[], bool], followers: asyncio.Future[Any]) -
             await asyncio.sleep(0.02)
     if followers.done():
         followers.result()
-
-
-def proxies(folder: Path) -> list[int]:
-    """Serve's HTTP proxies of this test's Ray."""
-    note = (folder / "data" / "cluster" / "ray.json").read_text()
-    leader = int(re.search(r'"leader":(\d+)', note)[1])
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if os.getsid(int(entry.name)) == leader and b"ProxyActor" in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    assert found
-    return found
-
-
-async def test_more_gpus_than_there_are_is_refused_before_anything_is_left_running(tmp_path: Path) -> None:
-    settings = {
-        "LITERESEARCHER_ENGINE__KIND": "sglang",
-        "LITERESEARCHER_SGLANG__MODEL_PATH": str(tmp_path),
-        "LITERESEARCHER_SGLANG__TENSOR_PARALLEL": "64",
-    }
-    async with House(tmp_path, settings) as house:
-        code, said = await house.ran("cluster", "up")
-        assert code == 2, said
-        assert "one engine replica needs 64 GPUs of one node, and no node has more than" in said
-        assert "Traceback" not in said
-        code, said = await house.ran("cluster", "status")
-        assert (code, "no local Ray runs" in said) == (2, True), said
-    assert left_behind(tmp_path) == []
