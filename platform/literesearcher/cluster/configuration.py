@@ -49,6 +49,18 @@ ENGINE_CALLS = 512
 TOOL_CALLS = 256
 TOOL_CALLS_AIM = 64
 """Calls at once that one replica is taken to bear: most of a call is waiting for a provider."""
+MESSAGE_BYTES = 64 * 1024 * 1024
+SERVE_ENVIRONMENT = {
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # Else each replica would listen for HTTP itself, beside Serve's own port.
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
+    # Else what replicas have to say stands in files of Ray's alone.
+    "RAY_SERVE_LOG_TO_STDERR": "1",
+    # gRPC's own 4 MB would not hold the history of a job with a long context.
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MESSAGE_BYTES),
+}
+"""Of replicas alone: calls between them go by gRPC and in one event loop, at a third of the CPU. No driver may have it:
+it breaks one without an event loop (the command line)."""
 HEALTH_PERIOD_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.5
 HAND_BACK_SECONDS = 15.0
@@ -92,7 +104,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                 ),
                 max_ongoing_requests=TOOL_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
-                ray_actor_options={"num_cpus": 0.5},
+                ray_actor_options=_actor(num_cpus=0.5),
             ),
             _application(
                 settings,
@@ -104,7 +116,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                     jobs=settings.research.max_concurrent_jobs,
                 ),
                 graceful_shutdown_timeout_s=settings.orchestrator.grace_seconds + HAND_BACK_SECONDS,
-                ray_actor_options={"num_cpus": 0.5},
+                ray_actor_options=_actor(num_cpus=0.5),
             ),
         ],
     }
@@ -147,12 +159,16 @@ def engine_gpus(settings: Settings) -> int:
 
 def _engine_resources(settings: Settings) -> dict[str, Any]:
     gpus = engine_gpus(settings)
-    resources: dict[str, Any] = {"num_cpus": 1 if gpus else 0.5}
+    resources = _actor(num_cpus=1 if gpus else 0.5)
     if gpus:
         resources["num_gpus"] = gpus
     if settings.cluster.engine_python is not None:
-        resources["runtime_env"] = {"py_executable": str(settings.cluster.engine_python)}
+        resources["runtime_env"]["py_executable"] = str(settings.cluster.engine_python)
     return resources
+
+
+def _actor(*, num_cpus: float) -> dict[str, Any]:
+    return {"num_cpus": num_cpus, "runtime_env": {"env_vars": dict(SERVE_ENVIRONMENT)}}
 
 
 def _replicas(low: int, high: int, policy: str, **arguments: Any) -> dict[str, Any]:

@@ -195,6 +195,16 @@ def test_each_application_rises_and_falls_by_its_own_policy() -> None:
     assert deployment(fixed, "orchestrator")["num_replicas"] == 2
 
 
+def test_replicas_call_each_other_the_cheap_way_and_open_no_port_of_their_own() -> None:
+    own_python = settings_of(CLUSTER__ENGINE_PYTHON="/opt/sglang/bin/python")
+    for name in applications(own_python):
+        given = deployment(own_python, name)["ray_actor_options"]["runtime_env"]["env_vars"]
+        assert given["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
+        assert given["RAY_SERVE_ENABLE_DIRECT_INGRESS"] == "0"
+        # A history that fills a context of a million tokens, all of it Chinese, its ids beside it.
+        assert int(given["RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"]) > 2**20 * (2 * 3 * 2 + 6)
+
+
 def test_an_engine_replica_takes_the_gpus_of_its_ranks() -> None:
     sglang = settings_of(ENGINE__KIND="sglang", SGLANG__MODEL_PATH="/models/4b", SGLANG__TENSOR_PARALLEL="2")
     assert deployment(sglang, "engine")["ray_actor_options"]["num_gpus"] == 2
