@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,10 @@ class Cluster:
     def __init__(self, operator: ServeOperator, ray: local_ray.LocalRay) -> None:
         self.operator = operator
         self.ray = ray
+        with socket.socket() as free:
+            free.bind((local_ray.HOST, 0))
+            self.http_port: int = free.getsockname()[1]
+        """Serve's own; an application has a route there if it says so."""
         self._applications: dict[str, dict[str, Any]] = {}
 
     @property
@@ -85,8 +90,8 @@ class Cluster:
     def _apply(self) -> None:
         self.operator.apply(
             {
-                "proxy_location": "Disabled",
-                "http_options": {"host": local_ray.HOST, "port": 0},
+                "proxy_location": "HeadOnly",
+                "http_options": {"host": local_ray.HOST, "port": self.http_port},
                 "logging_config": {"log_level": "WARNING", "enable_access_log": False},
                 "applications": list(self._applications.values()),
             }
@@ -99,7 +104,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     from ray._raylet import AuthenticationTokenLoader, Config
 
     note: Path = tmp_path_factory.mktemp("ray") / "note.json"
-    ray = asyncio.run(local_ray.start(note, os.environ, cpus=16, gpus=None, clock=SystemClock()))
+    # On a busy machine a node may be long in answering; one that is dead refuses to.
+    environ = {**os.environ, "RAY_health_check_timeout_ms": "60000"}
+    ray = asyncio.run(local_ray.start(note, environ, cpus=16, gpus=None, clock=SystemClock()))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ray.environment.items():
             patch.setenv(name, value)

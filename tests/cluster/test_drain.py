@@ -16,13 +16,19 @@ from typing import Any
 
 import pytest
 
+from cluster.queued import QueuedJobs
 from literesearcher.cluster.serve_engine import ServeEngine
 from literesearcher.engine.port import Generation, GenerationRequest
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallLost
+from literesearcher.research.events import Event, TurnCompleted
 from literesearcher.research.messages import Message, Sampling
+from literesearcher.testing.bench import Bench
+from literesearcher.testing.gated_tools import ALL, gated_configuration
 from literesearcher.testing.timed_application import DEPLOYMENT, timed_configuration
 from literesearcher.testing.timed_engine import Timing
 from literesearcher.testing.timed_script import ResearchScript
+from literesearcher.timing.clock import SystemClock
+from literesearcher.timing.retry import RetryPolicy, retrying
 
 pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 SLOW = {"searches": 0, "words": 240}
@@ -42,7 +48,8 @@ def said(job: str) -> str:
 def engine_of(application: str) -> ServeEngine:
     from ray import serve
 
-    return ServeEngine(serve.get_deployment_handle(DEPLOYMENT, application))
+    # By gRPC, as the replicas of a cluster call each other (`configuration.SERVE_ENVIRONMENT`).
+    return ServeEngine(serve.get_deployment_handle(DEPLOYMENT, application).options(_by_reference=False))
 
 
 class Listening:
@@ -116,12 +123,13 @@ async def test_a_stream_beyond_the_bound_is_lost_with_its_replica_and_may_be_tri
     assert (caught.value.code, caught.value.transient) == ("engine_unreachable", True)
 
 
-async def test_a_killed_replica_is_an_error_that_may_be_tried_again(cluster, application):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+async def test_a_killed_replica_is_a_lost_call(cluster, application, sent):
     await asyncio.to_thread(cluster.put, slow(application))
     listening = Listening(engine_of(application), "job_long")
     await listening.begun.wait()
-    os.kill(cluster.replicas(application)[0].pid, signal.SIGKILL)
-    with pytest.raises(BoundaryError) as caught:
+    os.kill(cluster.replicas(application)[0].pid, sent)
+    with pytest.raises(CallLost) as caught:
         await listening.work
     assert (caught.value.code, caught.value.transient) == ("engine_unreachable", True)
 
@@ -178,8 +186,8 @@ async def test_what_is_kept_of_a_job_goes_when_it_is_released(cluster, applicati
 
 
 @pytest.fixture
-def second_node(cluster: Any) -> Iterator[str]:
-    """Another node of the same Ray; its address."""
+def second(cluster: Any) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Another node of the same Ray: its address, and the process that heads its session."""
     ip = "127.0.0.3"
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--address={cluster.ray.address}"),
@@ -194,11 +202,116 @@ def second_node(cluster: Any) -> Iterator[str]:
             command, env=cluster.environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
         )
     cluster.until(lambda: any(one.ip == ip for one in cluster.operator.nodes()), "a second node")
-    yield ip
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(node.pid, signal.SIGKILL)
-    node.wait()
+    yield ip, node
+    lose(node)
     cluster.until(lambda: all(one.ip != ip for one in cluster.operator.nodes()), "the second node to be gone")
+
+
+def lose(node: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to all processes of the node: its power is gone."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(int(entry.name)) == node.pid and int(entry.name) != node.pid:
+                os.kill(int(entry.name), signal.SIGKILL)
+    node.kill()
+    node.wait()
+
+
+@pytest.fixture
+def second_node(second: tuple[str, subprocess.Popen[bytes]]) -> str:
+    """Its address."""
+    return second[0]
+
+
+async def test_turns_of_a_lost_node_are_made_again_elsewhere_once_each(cluster, second, application):
+    ip, node = second
+    await asyncio.to_thread(cluster.put, slow(application, 4))
+    there = {one.name for one in cluster.replicas(application) if one.node_ip == ip}
+    assert 0 < len(there) < 4, "replicas are spread over both nodes"
+    engine = engine_of(application)
+    clock = SystemClock()
+    retries: list[str] = []
+    begun: list[asyncio.Event] = []
+
+    async def turn(job: str) -> Generation:
+        event = asyncio.Event()
+        begun.append(event)
+
+        async def hear(piece: str) -> None:
+            event.set()
+
+        return await retrying(
+            lambda: engine.generate(ask(job), timeout_seconds=200, on_delta=hear),
+            policy=RetryPolicy(tries=1),
+            clock=clock,
+            deadline=clock.monotonic() + 400,
+            on_retry=lambda tried, error, wait: retries.append(job),
+        )
+
+    jobs = [f"job_{number}" for number in range(16)]
+    turns = [asyncio.create_task(turn(job)) for job in jobs]
+    await asyncio.sleep(0)
+    for event in begun:
+        await asyncio.wait_for(event.wait(), 100)
+    lose(node)
+    done = await asyncio.gather(*turns)
+    assert [one.text for one in done] == [said(job) for job in jobs]
+    assert 0 < len(retries) < len(jobs)
+    assert len(set(retries)) == len(retries), "one more try each"
+    assert not there & {one.replica for one in done}
+
+
+def lives(jobs: QueuedJobs, asked: list[str]) -> list[list[Event]]:
+    """The journal of each."""
+
+    async def read(bench: Bench) -> list[list[Event]]:
+        return [[row.event for row in await bench.store.read(job) if row.event is not None] for job in asked]
+
+    return jobs.do(read)
+
+
+def attempts(events: list[Event]) -> int:
+    return sum(event.type == "attempt.started" for event in events)
+
+
+def turns(events: list[Event]) -> list[TurnCompleted]:
+    return [event for event in events if isinstance(event, TurnCompleted)]
+
+
+def workers_of(jobs: QueuedJobs, lease_seconds: int) -> dict[str, Any]:
+    """One orchestrator."""
+    found = jobs.application()
+    (deployment,) = found["deployments"]
+    deployment.pop("autoscaling_config", None)
+    deployment["num_replicas"] = 1
+    found["args"]["settings"]["LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS"] = str(lease_seconds)
+    return found
+
+
+def test_a_redeployed_orchestrator_hands_its_jobs_back_and_they_go_on_at_once(cluster, tmp_path):
+    """Their leases hold for an hour: nobody waits for those."""
+    jobs, gates = QueuedJobs(tmp_path, jobs_at_once=2), tmp_path / "gates"
+    gates.mkdir()
+    asked = jobs.add(2)
+    quick = Timing(prefill_per_second=1e6, decode_per_second=1e5)
+    try:
+        cluster.put(timed_configuration("engine", quick, replicas=1))
+        cluster.put(gated_configuration("tools", gates))
+        workers = workers_of(jobs, 3600)
+        cluster.put(workers)
+        (before,) = [one.pid for one in cluster.replicas("orchestrator")]
+        cluster.until(lambda: all(turns(events) for events in lives(jobs, asked)), "each job to wait for a tool")
+        workers["deployments"][0]["ray_actor_options"]["num_cpus"] = 0.2
+        cluster.put(workers, wait=False)
+        cluster.until(
+            lambda: all(attempts(events) == 2 for events in lives(jobs, asked)), "another worker to hold each job"
+        )
+        assert not jobs.ended(asked)
+        (gates / ALL).touch()
+        cluster.until(lambda: jobs.ended(asked) == ["answer"] * 2, "all jobs to end")
+        assert before not in [one.pid for one in cluster.replicas("orchestrator")]
+    finally:
+        cluster.remove("orchestrator", "tools", "engine")
 
 
 async def test_a_drained_node_is_left_by_its_replicas_when_their_streams_have_ended(cluster, second_node, application):

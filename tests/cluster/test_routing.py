@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import pytest
 from literesearcher.cluster.routing.policy import Replica, order
 from literesearcher.cluster.serve_engine import ServeEngine
 from literesearcher.engine.port import Generation, GenerationRequest
-from literesearcher.errors import BoundaryError
+from literesearcher.errors import BoundaryError, CallLost
 from literesearcher.research.messages import Message, Sampling
 from literesearcher.testing.timed_application import DEPLOYMENT, timed_configuration
 from literesearcher.testing.timed_engine import Timing
@@ -60,7 +61,8 @@ class Caller:
         from ray import serve
 
         self.handle = serve.get_deployment_handle(DEPLOYMENT, self.application)
-        self.engine = ServeEngine(self.handle)
+        self.moved: list[str] = []
+        self.engine = ServeEngine(self.handle, on_moved=self.moved.append)
 
     def run(self, work: Callable[[ServeEngine], Coroutine[Any, Any, Any]]) -> Any:
         """In an event loop of its own."""
@@ -218,8 +220,12 @@ def test_pages_to_be_read_spread_over_all_replicas(cluster, quick):
 
 
 def test_decisions_leave_by_rays_own_metrics(cluster, quick):
-    Caller(quick).all([ask(job) for job in JOBS])
-    (node,) = ray.nodes()
+    caller = Caller(quick)
+    settled(caller, cluster)
+    assert {one.routing for one in caller.all([ask(job) for job in JOBS])} == {"home"}
+    # Of this process' node; others may have come and gone.
+    own_node = ray.get_runtime_context().get_node_id()
+    (node,) = [one for one in ray.nodes() if one["NodeID"] == own_node]
     page = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
 
     def counted() -> bool:
@@ -310,14 +316,23 @@ def test_jobs_of_a_killed_replica_go_home_to_the_others_and_nobody_elses_move(cl
 
     async def killed(engine: ServeEngine) -> BoundaryError:
         call = asyncio.create_task(engine.generate(streams, timeout_seconds=60))
-        await asyncio.sleep(1)
+
+        async def begun() -> bool:
+            loads = await caller.handle.broadcast("load").results_async()
+            return any(load.running for load in loads)
+
+        # Ten seconds of prefill.
+        async with asyncio.timeout(60):
+            while not await begun():
+                await asyncio.sleep(0.05)
         ray.kill(ray.get_actor(f"SERVE_REPLICA::{caller.application}#{DEPLOYMENT}#{lost}", namespace="serve"))
         with pytest.raises(BoundaryError) as caught:
             await call
         return caught.value
 
     # A call lost with its replica is made again by the one retry owner above; the router makes none.
-    assert caller.run(killed).transient
+    assert isinstance(caller.run(killed), CallLost)
+    assert caller.moved == ["lost"]
     following = [then(request, one) for request, one in zip(requests, said, strict=True)]
     again = caller.all(following)
     rest = [name for name in names if name != lost]
@@ -344,6 +359,17 @@ def test_a_leaving_replica_gets_no_new_jobs_and_is_left_turn_by_turn(cluster, ow
     assert leaving is not None
     at_home = next(one.program for one in requests if home(one.program, names) == leaving)
     caller.run(lambda _: _told(caller, ray.get_runtime_context().get_node_id(), at_home))
+
+    # No router has heard of it, so the first new job that would live there is refused by the replica itself.
+    new = next(job for job in (f"new_{number}" for number in range(200)) if home(job, names) == leaving)
+    stale = Caller(caller.application)
+    sent_on = stale.one(ask(new))
+    assert sent_on.replica in set(names) - {leaving}
+    assert set(stale.moved) <= {"refused"}
+    # Whoever has nobody else to go to is served.
+    stale.engine = ServeEngine(stale.handle, on_moved=stale.moved.append)
+    stale.engine._refusing = dict.fromkeys(names, time.monotonic())
+    assert stale.one(ask(f"{new}_insists")).replica in names
 
     def none_new() -> bool:
         return leaving not in {one.replica for one in caller.all([ask(f"{job}_new") for job in JOBS])}
