@@ -119,6 +119,7 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
         if compressor is not None:
             stack.push_async_callback(compressor.aclose)
         surroundings = Surroundings(backlog=store.backlog, exchange=engine.exchange, clock=clock)
+        admission = EngineAdmission(surroundings.loads, most=settings.research.max_concurrent_jobs, clock=clock)
         worker = Orchestrator(
             store=store,
             live=live,
@@ -134,9 +135,9 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
             budgets=settings.budgets,
             weights=settings.admission.weights,
             repeats=settings.tools.repeats,
-            admission=EngineAdmission(surroundings.loads, most=settings.research.max_concurrent_jobs, clock=clock),
+            admission=admission,
         )
-        yield OpenedOrchestrator(worker, surroundings)
+        yield OpenedOrchestrator(worker, surroundings, admission)
 
 
 def replica_settings(given: Given) -> Settings:

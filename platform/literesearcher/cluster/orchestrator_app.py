@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from literesearcher.cluster.admission.engine_admission import EngineAdmission
+from literesearcher.cluster.scaling.records import allowed_record
 from literesearcher.cluster.surroundings import Surroundings
 from literesearcher.orchestrator.worker import Orchestrator
 
@@ -23,6 +25,7 @@ class OpenedOrchestrator:
 
     worker: Orchestrator
     surroundings: Surroundings
+    admission: EngineAdmission
 
 
 OpenOrchestrator = Callable[[], AbstractAsyncContextManager[OpenedOrchestrator]]
@@ -34,7 +37,7 @@ class OrchestratorReplica:
     async def __init__(self, opening: OpenOrchestrator) -> None:  # type: ignore[misc]  # Serve awaits it.
         self._opened = opening()
         held = await self._opened.__aenter__()
-        self._surroundings = held.surroundings
+        self._surroundings, self._admission = held.surroundings, held.admission
         self._stop = asyncio.Event()
         self._watching = asyncio.create_task(held.surroundings.watch_forever())
         self._running = asyncio.create_task(held.worker.run(self._stop))
@@ -47,8 +50,8 @@ class OrchestratorReplica:
                 raise RuntimeError("the worker has ended")
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What the scaling policy reads in the controller, empty while the store is silent."""
-        return self._surroundings.record()
+        """What the scaling policy reads in the controller, no counts while the store is silent."""
+        return self._surroundings.record() | allowed_record(self._admission.allowed())
 
     async def __del__(self) -> None:
         """Finish the current steps, hand the jobs back, close. Serve waits for it, for the drain's bound."""

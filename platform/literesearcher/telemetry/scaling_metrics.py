@@ -31,7 +31,7 @@ TERM = DeclaredGauge(
 REASON = DeclaredGauge(
     "literesearcher_scaling_reason",
     "1 for why the number is what it is: steady, up, down, bounds, patience, starting, blocked, rehome, missing (held "
-    "for want of data), headroom.",
+    "for want of data), headroom, pools.",
     ("application", "reason"),
 )
 

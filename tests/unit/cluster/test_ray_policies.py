@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from literesearcher.cluster.scaling.queue_policies import ToolsLoad
 from literesearcher.cluster.scaling.ray_policies import EnginePolicy, OrchestratorPolicy, ToolsPolicy
-from literesearcher.cluster.scaling.records import engine_record, tools_record, work_record
+from literesearcher.cluster.scaling.records import allowed_record, engine_record, tools_record, work_record
 from literesearcher.cluster.scaling.signs import Signs, parsed
 from literesearcher.engine.load import EngineLoad
 from literesearcher.telemetry.scaling_metrics import DeclaredGauge, Set
@@ -145,6 +146,8 @@ async def test_orchestrators_follow_the_store_and_hold_where_it_is_silent() -> N
     policy = OrchestratorPolicy(jobs=4, up_seconds=0.0, down_seconds=10.0, clock=clock, signs=Shown(clock).signs)
     assert policy(context({}, target=2)) == (2, {"reason": "missing"})
     assert policy(context(work_record(8, 3), None, target=2))[0] == 4
+    full = work_record(80, 3) | allowed_record(4), work_record(80, 3), work_record(80, 3) | allowed_record(1)
+    assert policy(context(*full, target=3)) == (3, {"reason": "pools", "backlog": 0.5, "live": 0.75, "demand": 1.25})
     idle = context(QUIET, QUIET, target=2)
     assert policy(idle)[0] == 2
     await clock.advance(10.0)
@@ -167,7 +170,7 @@ values = st.one_of(
 )
 points = st.one_of(values, st.builds(SimpleNamespace, timestamp=values, value=values))
 names = st.sampled_from(
-    ["kv_capacity", "kv_used", "running", "queued", "live", "in_flight", "headroom", "ttft_seconds"]
+    ["kv_capacity", "kv_used", "running", "queued", "live", "allowed", "in_flight", "headroom", "ttft_seconds"]
 )
 metrics = st.one_of(
     values, st.dictionaries(names, st.dictionaries(st.sampled_from(["r0", "r1"]), st.lists(points, max_size=2)))
@@ -196,6 +199,14 @@ def test_garbage_is_missing_data_and_never_an_error(
         # Patience is not over at a first look, whatever it says.
         assert wanted == 2
     assert called(SimpleNamespace())[1] == {"reason": "missing"}
+
+
+@pytest.mark.parametrize("policy", [EnginePolicy, OrchestratorPolicy, ToolsPolicy])
+@pytest.mark.parametrize("huge", [1e308, 10**400])
+def test_figures_that_no_replica_can_have_are_missing(policy: Any, huge: float) -> None:
+    clock = ManualClock()
+    record = {name: huge for name in (*asdict(EngineLoad(kv_capacity=1)), "queued", "live", "in_flight", "headroom")}
+    assert policy(clock=clock, signs=Shown(clock).signs)(context(record, record, target=2))[1]["reason"] == "missing"
 
 
 @pytest.mark.parametrize("policy", [EnginePolicy, OrchestratorPolicy, ToolsPolicy])

@@ -15,6 +15,7 @@ pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 from ray.exceptions import ActorDiedError
 
 from literesearcher.cluster import engine_app
+from literesearcher.cluster.admission.engine_admission import EngineAdmission
 from literesearcher.cluster.engine_app import EngineReplica
 from literesearcher.cluster.orchestrator_app import OpenedOrchestrator, OrchestratorReplica
 from literesearcher.cluster.serve_engine import ServeEngine
@@ -87,7 +88,9 @@ async def an_orchestrator(backlog: Any) -> Any:
     @asynccontextmanager
     async def opening() -> AsyncIterator[OpenedOrchestrator]:
         worker: Any = Worker()
-        yield OpenedOrchestrator(worker, Surroundings(backlog=backlog, exchange=exchange, clock=SystemClock()))
+        surroundings = Surroundings(backlog=backlog, exchange=exchange, clock=SystemClock())
+        admission = EngineAdmission(surroundings.loads, most=64, clock=SystemClock())
+        yield OpenedOrchestrator(worker, surroundings, admission)
 
     replica: Any = object.__new__(Orchestrating)
     await replica.__init__(opening)
@@ -102,12 +105,12 @@ async def test_an_orchestrator_records_what_the_store_counts_for_as_long_as_it_l
         return Backlog(5, 3, 0.0)
 
     replica = await an_orchestrator(backlog)
-    assert await replica.record_autoscaling_stats() == {}
+    assert not {"queued", "live"} & set(await replica.record_autoscaling_stats())
     async with asyncio.timeout(60):
         await counted.wait()
-        while not await replica.record_autoscaling_stats():
+        while "queued" not in await replica.record_autoscaling_stats():
             await asyncio.sleep(0.01)
-    assert await replica.record_autoscaling_stats() == {"queued": 5.0, "live": 3.0}
+    assert await replica.record_autoscaling_stats() == {"queued": 5.0, "live": 3.0, "allowed": 4.0}
     await replica.check_health()
     await replica.stop()
 

@@ -115,11 +115,11 @@ async def test_engines_without_a_pool_bound_nothing_and_unheard_ones_a_first_win
     world, clock = World(), ManualClock()
     surroundings = around(world, clock)
     admission = EngineAdmission(surroundings.loads, most=50, clock=clock)
-    assert await admission.room(0) == 4
+    assert (await admission.room(0), admission.allowed()) == (4, 4)
     world.pools = {"a": None, "b": None}
     await surroundings.look()
     await clock.advance(1.0)
-    assert await admission.room(0) == 50
+    assert (await admission.room(0), admission.allowed()) == (50, None)
     assert await admission.room(48) == 2
 
 

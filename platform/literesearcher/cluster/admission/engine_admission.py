@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from literesearcher.cluster.admission.window import Window, WindowTuning, look, room
+from literesearcher.cluster.admission.window import Window, WindowTuning, allowed, look, room
 from literesearcher.engine.load import EngineLoad, Loaded
 from literesearcher.errors import BoundaryError
 from literesearcher.timing.clock import Clock
@@ -46,6 +46,11 @@ class EngineAdmission:
         if not self._windows:
             return max(0, self._most - held)
         return room(self._windows, held=held, most=self._most)
+
+    def allowed(self) -> int | None:
+        """Jobs that the pools let this worker hold, were it large enough; None where they limit nothing. A window grows
+        only while it is used, so one that the worker's own size limits ends a quarter above that."""
+        return allowed(self._windows) if self._windows else None
 
     async def _look(self, held: int) -> None:
         try:

@@ -67,10 +67,14 @@ def look(
     return after
 
 
+def allowed(windows: Windows) -> int:
+    """Jobs that the windows let in, were there no other limit."""
+    return math.floor(sum(window.jobs for window in windows.values()) + 1e-9)
+
+
 def room(windows: Windows, *, held: int, most: int) -> int:
     """How many more jobs the worker may take. `most`: jobs of one process at most."""
-    allowed = min(most, math.floor(sum(window.jobs for window in windows.values()) + 1e-9))
-    return max(0, allowed - held)
+    return max(0, min(most, allowed(windows)) - held)
 
 
 def _stepped(window: Window, load: EngineLoad, at: float, *, shown: bool, used: bool, tuning: WindowTuning) -> Window:

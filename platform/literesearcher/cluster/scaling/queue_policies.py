@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from literesearcher.cluster.scaling.steps import Decision, Fleet, Pace, Patience, held, step
+from literesearcher.cluster.scaling.steps import Decision, Fleet, Pace, Patience, held, needed, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Work:
     at: float
     queued: int | None
     live: int | None
+    allowed: int | None = None
+    """Jobs that the KV pools let all workers together hold. None: nothing limits them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,17 @@ class ToolsTuning:
 def decide_orchestrators(
     work: Work, *, fleet: Fleet, tuning: OrchestratorTuning, patience: Patience
 ) -> tuple[Decision, Patience]:
-    """The next number. Holds where the store did not tell."""
+    """The next number. Holds where the store did not tell. Of the backlog only those jobs count that the pools let in:
+    for the others one more worker would bring no throughput, but a first window of its own to press the pools with."""
     if work.queued is None or work.live is None:
         replicas, reason, patience = held(fleet)
         return Decision(replicas, reason), patience
-    terms = {"backlog": work.queued / tuning.jobs, "live": work.live / tuning.jobs}
+    backlog = work.queued if work.allowed is None else min(work.queued, max(0, work.allowed - work.live))
+    terms = {"backlog": backlog / tuning.jobs, "live": work.live / tuning.jobs}
     terms["demand"] = terms["backlog"] + terms["live"]
     replicas, reason, patience = step(terms["demand"], work.at, fleet=fleet, pace=tuning.pace, patience=patience)
+    if reason == "steady" and needed((work.queued + work.live) / tuning.jobs, fleet, tuning.pace) > replicas:
+        reason = "pools"
     return Decision(replicas, reason, terms), patience
 
 

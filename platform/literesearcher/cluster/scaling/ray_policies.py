@@ -21,7 +21,7 @@ from literesearcher.cluster.scaling.queue_policies import (
     decide_orchestrators,
     decide_tools,
 )
-from literesearcher.cluster.scaling.records import engine_loads, fleet_of, tools_loads, ttft_of, work_of
+from literesearcher.cluster.scaling.records import allowed_of, engine_loads, fleet_of, tools_loads, ttft_of, work_of
 from literesearcher.cluster.scaling.signs import Signs
 from literesearcher.cluster.scaling.steps import Decision, Fleet, Pace, Patience
 from literesearcher.timing.clock import Clock, SystemClock
@@ -118,7 +118,7 @@ class OrchestratorPolicy:
         fleet = fleet_of(ctx)
         if fleet is None:
             return _unreadable(ctx)
-        work = Work(self._shown.clock.monotonic(), *work_of(ctx))
+        work = Work(self._shown.clock.monotonic(), *work_of(ctx), allowed=allowed_of(ctx))
         decision, self._patience = decide_orchestrators(work, fleet=fleet, tuning=self._tuning, patience=self._patience)
         return self._shown.show(decision, fleet)
 

@@ -20,6 +20,9 @@ STALE_SECONDS = 10.0
 """Records come each second and are up to 2.5 s old: so old, several in a row did not come."""
 _LOAD = tuple(field.name for field in fields(EngineLoad))
 _TTFT = "ttft_seconds"
+_ALLOWED = "allowed"
+_MOST = 1e15
+"""Beyond it no figure of a replica is one: sums and products of those below stay finite numbers."""
 _UNREADABLE = (AttributeError, ArithmeticError, LookupError, TypeError, ValueError)
 
 
@@ -32,6 +35,11 @@ def engine_record(load: EngineLoad, *, ttft_seconds: float | None) -> dict[str, 
 def work_record(queued: int | None, live: int | None) -> dict[str, float]:
     """The job store's counts, as one replica knows them."""
     return {name: float(count) for name, count in (("queued", queued), ("live", live)) if count is not None}
+
+
+def allowed_record(jobs: int | None) -> dict[str, float]:
+    """Jobs that the KV pools let one worker hold, None where they limit nothing."""
+    return {} if jobs is None else {_ALLOWED: float(jobs)}
 
 
 def tools_record(load: ToolsLoad) -> dict[str, float]:
@@ -65,6 +73,12 @@ def work_of(ctx: Any) -> tuple[int | None, int | None]:
     does."""
     queued, live = ([_value(ctx, name, replica) for replica in _running(ctx)] for name in ("queued", "live"))
     return _greatest(queued), _greatest(live)
+
+
+def allowed_of(ctx: Any) -> int | None:
+    """Of all workers together, None where none is limited. One that has just come and was not heard of adds nothing."""
+    said = [one for replica in _running(ctx) if (one := _value(ctx, _ALLOWED, replica)) is not None]
+    return math.floor(sum(said)) if said else None
 
 
 def ttft_of(ctx: Any) -> float | None:
@@ -102,11 +116,11 @@ def _running(ctx: Any) -> list[Any]:
 
 
 def _value(ctx: Any, name: str, replica: Any) -> float | None:
-    """The last point, None where there is none, it is old, or it is no finite number from 0."""
+    """The last point, None where there is none, it is old, or it is no number from 0 to `_MOST`."""
     try:
         point = ctx.raw_metrics[name][replica][-1]
         value = float(point.value)
         fresh = ctx.current_time is None or ctx.current_time - point.timestamp <= STALE_SECONDS
     except _UNREADABLE:
         return None
-    return value if fresh and math.isfinite(value) and value >= 0 else None
+    return value if fresh and 0 <= value <= _MOST else None

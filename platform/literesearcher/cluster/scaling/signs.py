@@ -90,7 +90,7 @@ def parsed(note: bytes | None, now: datetime) -> Sign | None:
         said: dict[str, Any] = json.loads(note)
         sign = Sign(int(said["replicas"]), str(said["reason"]), dict(said["terms"]), float(said["at"]))
         all_numbers = all(math.isfinite(value) for value in sign.terms.values())
-    except (KeyError, TypeError, ValueError):
+    except (ArithmeticError, KeyError, TypeError, ValueError):
         return None
     return sign if all_numbers and now.timestamp() - sign.at <= OLD.total_seconds() else None
 

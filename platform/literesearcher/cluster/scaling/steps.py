@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-Reason = Literal["steady", "up", "down", "bounds", "patience", "starting", "rehome", "missing", "headroom"]
+Reason = Literal["steady", "up", "down", "bounds", "patience", "starting", "rehome", "missing", "headroom", "pools"]
 _SLIVER = 1e-9
 """Of a replica: what rounding may cost."""
 
