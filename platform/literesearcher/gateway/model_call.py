@@ -7,6 +7,7 @@ connections. Below: `gateway.bodies`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ SERVER_FIELDS = frozenset(
     }
 )
 """Fields of SGLang's and vLLM's own that reach beyond the request that holds them."""
+_MANY = 2**31
 TRUSTED_FIELDS = SERVER_FIELDS - {"priority"}
 """The same for the platform's own callers, which say what comes first."""
 
@@ -74,12 +76,18 @@ def unknown_model() -> NotFound:
 
 
 def _weight(body: dict[str, Any]) -> int:
-    each = max(_count(body.get("n")), _count(body.get("best_of")))
+    each = max(_count(body, "n"), _count(body, "best_of"))
     prompt = body.get("prompt")
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], list | str):
         return each * len(prompt)
     return each
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 1 else 1
+def _count(body: dict[str, Any], name: str) -> int:
+    """Model servers take 8.0 for 8, and "8" too: what is passed on to them uncounted would be beyond the bound."""
+    value = body.get(name)
+    if value is None:
+        return 1
+    if not isinstance(value, int | float):
+        raise CallerError(f"{name} must be a whole number", code="bad_request", field=name)
+    return max(1, min(math.ceil(value), _MANY))

@@ -375,7 +375,20 @@ class TestRefusals:
                 await asyncio.sleep(0.01)
         assert answer.choices[0].text == "after it"
 
-    @pytest.mark.parametrize("more", [{"n": 3}, {"best_of": 3}, {"prompt": ["a", "b", "c"]}, {"prompt": [[1]] * 3}])
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"n": 3},
+            {"n": 3.0},
+            {"n": "3"},
+            {"n": [3]},
+            {"n": 1e300},
+            {"best_of": 3},
+            {"best_of": "3"},
+            {"prompt": ["a", "b", "c"]},
+            {"prompt": [[1]] * 3},
+        ],
+    )
     async def test_more_than_may_ever_be_under_way(self, house: House, more: dict[str, Any]) -> None:
         server, served = await house(model_requests=2)
         status, _, said = await served.call("POST", "/v1/completions", json={"model": MODEL, **more})
