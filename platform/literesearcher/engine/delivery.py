@@ -23,8 +23,19 @@ def shown(text: str, stop: tuple[str, ...]) -> str:
     """So much of an unfinished text as can be told: neither the beginning of a stop string, which may be cut off yet,
     nor half a character."""
     end = len(text.rstrip("\ufffd"))
-    held = max((size for one in stop for size in range(1, len(one)) if text.endswith(one[:size], 0, end)), default=0)
+    held = max((_begun(one, text, end) for one in stop), default=0)
     return text[: end - held]
+
+
+def _begun(stop: str, text: str, end: int) -> int:
+    """How many characters of a stop string, not the whole of it, the text ends with at `end`. Looks where its first
+    character stands alone: stop strings may be long and many, and this is done for each piece of a stream."""
+    at = max(0, end - len(stop) + 1)
+    while stop and (at := text.find(stop[0], at, end)) >= 0:
+        if text.startswith(stop[: end - at], at):
+            return end - at
+        at += 1
+    return 0
 
 
 class Delivery:

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from literesearcher.engine.delivery import Delivery, shown
@@ -36,6 +38,26 @@ STOP = ("<tool_response>", "\n<tool_response>")
 )
 def test_the_beginning_of_a_stop_string_and_half_a_character_wait(text: str, told: str):
     assert shown(text, STOP) == told
+
+
+@given(st.text("ab<\ufffd", max_size=12), st.lists(st.text("ab<", min_size=1, max_size=6), max_size=3))
+def test_what_waits_is_the_longest_beginning_of_any_stop_string(text: str, stops: list[str]):
+    end = len(text.rstrip("\ufffd"))
+    begun = [size for one in stops for size in range(1, len(one)) if text.endswith(one[:size], 0, end)]
+    assert shown(text, tuple(stops)) == text[: end - max(begun, default=0)]
+
+
+def test_long_stop_strings_are_hardly_looked_at():
+    compared = 0
+
+    class Watched(str):
+        def __getitem__(self, at: Any) -> str:
+            nonlocal compared
+            compared += 1
+            return super().__getitem__(at)
+
+    assert shown("one two three", tuple(Watched("#" + "a" * 4000) for _ in range(64))) == "one two three"
+    assert compared == 64
 
 
 async def test_a_slow_listener_gets_everything_in_fewer_pieces():
