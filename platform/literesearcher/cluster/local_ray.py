@@ -79,7 +79,8 @@ def _noted(note: Path) -> LocalRay | None:
         found = LocalRay(**orjson.loads(note.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if isinstance(found.leader, int) and isinstance(found.folder, str) else None
+    # Signals to numbers below 2 reach others, or all.
+    return found if type(found.leader) is int and found.leader > 1 and isinstance(found.folder, str) else None
 
 
 @contextlib.asynccontextmanager
@@ -187,7 +188,8 @@ def end(note: Path, ray: LocalRay) -> None:
 def _naming(folder: str) -> list[int]:
     """Processes with the folder in their command lines: Ray's own have it, and its workers end with them."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*") if folder.startswith(_NAME) else ():
+    # The bare beginning of a name stands in the command lines of every local Ray.
+    for entry in Path("/proc").glob("[0-9]*") if folder.startswith(_NAME) and folder != _NAME else ():
         with contextlib.suppress(OSError):
             if folder.encode() in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))

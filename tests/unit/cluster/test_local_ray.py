@@ -114,6 +114,29 @@ async def test_what_a_killed_leader_left_is_ended_by_its_folder(tmp_path: Path) 
         await other.wait()
 
 
+async def test_a_note_with_half_a_name_ends_nobody_elses_ray(tmp_path: Path) -> None:
+    note, folder = tmp_path / "ray.json", tmp_path / "literesearcher-ray-"
+    other = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "import time; time.sleep(600)"), str(tmp_path / "literesearcher-ray-other")
+    )
+    try:
+        noted(note, os.getpid(), "1", folder)
+        assert local_ray.clear(note)
+        # It has not so much as a signal coming.
+        assert start_of(other.pid)
+        assert Path(f"/proc/{other.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    finally:
+        other.kill()
+        await other.wait()
+
+
+@pytest.mark.parametrize("leader", [-1, 0, 1, True])
+def test_a_note_that_names_everybody_names_nothing(tmp_path: Path, leader: int) -> None:
+    note = tmp_path / "ray.json"
+    noted(note, leader, "", tmp_path / "literesearcher-ray-x")
+    assert (local_ray.find(note), local_ray.clear(note)) == (None, False)
+
+
 async def test_a_note_that_names_another_folder_removes_none(tmp_path: Path) -> None:
     note, folder = tmp_path / "ray.json", tmp_path / "precious"
     folder.mkdir()
