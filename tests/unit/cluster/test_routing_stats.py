@@ -57,6 +57,14 @@ def test_nonsense_of_a_replica_is_silence(stats, load):
     assert weight is None or weight > 0
 
 
+@pytest.mark.parametrize("huge", [10**400, 1e308])
+def test_figures_that_no_replica_can_have_are_silence(huge):
+    said = Reporter().report(LOAD)
+    for wrong in ({**said, "load": {**said["load"], "queued_prefill": huge}}, {**said, "leaving": huge}):
+        assert read(wrong) is None
+    assert weight_of({"kv_tokens": huge}) is None
+
+
 def test_a_replica_of_another_version_is_understood_as_far_as_it_goes():
     said = Reporter().report(LOAD)
     more = {**said, "load": {**said["load"], "temperature": 80}, "parameters": {"of_tomorrow": 1}}

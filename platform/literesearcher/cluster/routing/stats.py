@@ -8,7 +8,6 @@ Refuses to know: Ray, when figures are stale. A replica that says nonsense has s
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +17,8 @@ from literesearcher.cluster.routing.policy import Parameters
 from literesearcher.engine.load import EngineLoad
 from literesearcher.errors import ConfigurationError
 
+_MOST = 1e15
+"""Beyond it no figure is one, nor is what is no number: sums and products of those below stay finite."""
 _POSITIVE = {"full", "options", "prefill_per_second"}
 
 
@@ -91,7 +92,7 @@ def agreed(said: Iterable[Parameters | None]) -> Parameters:
 
 
 def _number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
 class Reporter:
