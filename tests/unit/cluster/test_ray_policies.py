@@ -205,7 +205,7 @@ def test_garbage_is_missing_data_and_never_an_error(
 @pytest.mark.parametrize("huge", [1e308, 10**400])
 def test_figures_that_no_replica_can_have_are_missing(policy: Any, huge: float) -> None:
     clock = ManualClock()
-    record = {name: huge for name in (*asdict(EngineLoad(kv_capacity=1)), "queued", "live", "in_flight", "headroom")}
+    record = dict.fromkeys((*asdict(EngineLoad(kv_capacity=1)), "queued", "live", "in_flight", "headroom"), huge)
     assert policy(clock=clock, signs=Shown(clock).signs)(context(record, record, target=2))[1]["reason"] == "missing"
 
 
@@ -257,5 +257,6 @@ async def test_the_note_says_what_was_decided_and_grows_old() -> None:
     assert sign is not None
     assert sign.line() == ("wants 3, up: backlog 2.4, decode 0, kv 0, prefill 0, rehome_seconds 0")
     assert parsed(shown.notes["engine"], clock.now() + timedelta(seconds=31)) is None
-    for garbage in (None, b"", b"\xff", b"[]", b'{"replicas": 1}', json.dumps({"replicas": "x"}).encode()):
+    huge = json.dumps({"replicas": 1, "reason": "up", "terms": {"kv": 10**400}, "at": 1}).encode()
+    for garbage in (None, b"", b"\xff", b"[]", b'{"replicas": 1}', json.dumps({"replicas": "x"}).encode(), huge):
         assert parsed(garbage, clock.now()) is None
