@@ -30,12 +30,15 @@ SERVER_INFO = "/server_info"
 """Where SGLang's own server says how it schedules; so does this one, for `engine.openai`."""
 STALL_SECONDS = 60.0
 """A reader that takes nothing for so long is let go, and its generation with it."""
+_OF_PAGES = ("origin", "sec-fetch-site")
+"""What browsers put on a page's requests, and no client of ours does."""
 _NO_BOUND = 2**62
 """Requests are bounded by whoever has tenants."""
 
 
 class EngineHttp:
-    """One replica's HTTP face. Without a token whoever reaches it may ask."""
+    """One replica's HTTP face. Without a token whoever reaches it may ask, but for pages in somebody's browser: they
+    reach loopback too, under a name of theirs that leads there."""
 
     def __init__(self, engine: Engine, model: RawModel, token: str | None) -> None:
         """`model` is what stands behind the routes, of the same engine."""
@@ -50,6 +53,8 @@ class EngineHttp:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
             return _refusal(401, "unauthorized", "the service token is missing or wrong")
+        if self._token is None and any(name in request.headers for name in _OF_PAGES):
+            return _refusal(403, "forbidden", "no page may ask without a service token")
         try:
             match request.method, path:
                 case "GET", "/v1/models":

@@ -150,6 +150,21 @@ async def test_nobody_comes_in_without_the_token(base: str, engine: Pieces, key:
     assert engine.asked == []
 
 
+@pytest.mark.parametrize("header", [{"Origin": "http://rebound.example"}, {"Sec-Fetch-Site": "same-origin"}])
+async def test_a_page_in_a_browser_needs_the_token(base: str, engine: Pieces, header: dict[str, str]) -> None:
+    asked = {"model": MODEL, "messages": QUESTION}
+    open_face = EngineHttp(engine, EngineModel(engine, clock=SystemClock(), seconds=PATIENCE), None)
+    async with aiohttp.ClientSession() as session, served(open_face) as unguarded:
+        async with session.post(f"{unguarded}/v1/chat/completions", json=asked, headers=header) as answer:
+            assert answer.status == 403
+        assert engine.asked == []
+        async with session.post(f"{unguarded}/v1/chat/completions", json=asked) as answer:
+            assert answer.status == 200
+        key = {"Authorization": f"Bearer {TOKEN}"}
+        async with session.post(f"{base}/v1/chat/completions", json=asked, headers=header | key) as answer:
+            assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code", "param"),
     [
