@@ -57,6 +57,8 @@ class Hub:
         """Sizes that the plan says, where they are not the real ones."""
         self.said: dict[str, bytes] = {}
         """Bytes that are sent in place of a file's own."""
+        self.elsewhere: Hub | None = None
+        """Another server, to which every download is sent on."""
         self.paused = threading.Event()
         self.go_on = threading.Event()
         self.requests: list[tuple[str, str | None]] = []
@@ -89,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             if revision not in ("main", COMMIT):
                 return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
             return self._send(200, json.dumps(self._plan()).encode(), {"Content-Type": "application/json"})
+        if path.startswith(f"/{MODEL}/resolve/{COMMIT}/") and hub.elsewhere is not None:
+            return self._send(302, b"", {"Location": hub.elsewhere.url + self.path})
         if path.startswith(f"/{MODEL}/resolve/{COMMIT}/"):
             return self._file(path.partition(f"{COMMIT}/")[2])
         return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})

@@ -248,6 +248,29 @@ def test_a_repository_without_weights_is_no_checkpoint(hub: Hub, commands: Comma
     assert not commands.folder.exists()
 
 
+def test_names_that_lead_out_of_the_folder_are_no_files_of_a_checkpoint(hub: Hub, commands: Commands):
+    outside = commands.home / "outside.json"
+    names = ("../outside.json", "../../../outside.json", str(outside), "..\\outside.json", ".hidden.json", "a/b.json")
+    hub.files |= dict.fromkeys(names, b"{}")
+    code, _, errors = commands.run("fetch")
+    assert code == 0, errors
+    kept = {path.name for path in commands.folder.iterdir()}
+    assert kept == {*SHARDS, "config.json", "tokenizer.json", "model.safetensors.index.json", RECORD}
+    assert {hub.sent[name] for name in names} == {0}
+    assert list(commands.home.rglob("*outside.json")) == []
+
+
+def test_the_token_goes_to_the_hub_alone_and_into_no_log(hub: Hub, commands: Commands):
+    with serving(hub.files) as other:
+        hub.elsewhere = other
+        code, out, errors = commands.run("fetch", HF_TOKEN="hf_secret")
+    assert code == 0, errors
+    assert hub.tokens == {"Bearer hf_secret"}
+    assert other.tokens == {None}
+    assert other.requests
+    assert "hf_secret" not in out + errors
+
+
 def test_a_name_that_is_taken_by_a_file_is_one_sentence(hub: Hub, commands: Commands):
     commands.folder.parent.mkdir(parents=True)
     commands.folder.write_text("no folder")
