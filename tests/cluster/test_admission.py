@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,7 @@ async def pressed(bench: Bench, long: list[str], gates: Path) -> None:
             (gates / job).touch()
         for job in long:
             assert await how_it_ended(bench, job) == "answer", "what was begun goes on"
+        await estimated(bench, gateway, long, short[-1])
 
         async def open_again() -> bool:
             return (await bench.store.backlog()).running > FIRST
@@ -93,10 +95,35 @@ async def wait_in_line(bench: Bench, gateway: Served, short: list[str]) -> None:
     await until(long_enough)
     for place, job in enumerate(short):
         _, _, body = await gateway.call("GET", f"/v1/research/{job}")
-        assert (body["status"], body["queue"]["position"]) == ("queued", place + 1)
+        assert body["status"] == "queued"
+        assert body["queue"] == {"position": place + 1, "start_seconds": None}, "no job has ended to tell by"
     status, headers, problem = await gateway.call("POST", "/v1/research", json={"input": "One more?"})
     assert (status, problem["code"]) == (429, "queue_full")
     assert int(headers["Retry-After"]) > 0
+
+
+async def estimated(bench: Bench, gateway: Served, ended: list[str], last: str) -> None:
+    """The last of the line is told when it may start: by what those that ended took, and by as many as run."""
+    took = []
+    for job in ended:
+        known = await bench.store.get("default", job)
+        assert known.started_at is not None
+        assert known.ended_at is not None
+        took.append((known.ended_at - known.started_at).total_seconds())
+    each = sum(took) / len(took)
+    assert each > INTERVAL_SECONDS, "they waited longer than that for their tools"
+    told: list[dict[str, Any]] = []
+
+    async def says() -> bool:
+        _, _, body = await gateway.call("GET", f"/v1/research/{last}")
+        assert body["status"] == "queued", "all before it wait for their tools"
+        told.append(body["queue"])
+        return body["queue"]["start_seconds"] is not None
+
+    await until(says)
+    place, seconds = told[-1]["position"], told[-1]["start_seconds"]
+    assert 1 <= place <= 8 - 1
+    assert any(seconds == pytest.approx(place * each / live, abs=0.2) for live in range(1, 9 - place)), (told, took)
 
 
 async def how_it_ended(bench: Bench, job: str) -> str | None:
