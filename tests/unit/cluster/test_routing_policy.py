@@ -91,6 +91,17 @@ def test_every_decision_names_each_replica_in_service_once_and_the_chosen_one_fi
     assert decision.replica in {one.id for one in replicas}
 
 
+def test_one_that_has_served_nothing_does_not_look_faster_than_those_that_have():
+    """On slow machines, where the usual rate of a large card is far from anybody's."""
+    slow, new = replace(CALM, prefill_per_second=500.0), replace(CALM, prefill_per_second=0.0)
+    for job in JOBS[:40]:
+        first = home(job, pool(2))
+        replicas = [replace(one, load=slow if one.id == first else new) for one in pool(2)]
+        turn = Turn(job, 3_000, last=first, kept=2_500)
+        assert route(turn, replicas, DEFAULTS).replica == first
+        assert route(Turn(job, 3_000), replicas, DEFAULTS).replica == first
+
+
 @given(turns, replicas_of_all_kinds, st.randoms(use_true_random=False), loads)
 @settings(deadline=None)
 def test_callers_agree_on_a_home_whatever_they_know_of_the_load(turn, replicas, chance, load):

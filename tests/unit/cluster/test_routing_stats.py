@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from literesearcher.cluster.configuration import serve_configuration
 from literesearcher.cluster.routing.hint import hint_of, session_of
-from literesearcher.cluster.routing.policy import Parameters
+from literesearcher.cluster.routing.policy import Parameters, Turn, route
 from literesearcher.cluster.routing.stats import Reporter, agreed, metadata, read, read_parameters, weight_of
 from literesearcher.cluster.routing.view import STALE_SECONDS, ReplicasView
 from literesearcher.engine.load import EngineLoad
@@ -136,6 +137,49 @@ async def test_a_replica_whose_reports_stop_is_stale_though_others_are_broadcast
     heard.tell("a")
     assert heard.one("a").load == LOAD
     assert heard.one("never heard of").load is None
+
+
+async def test_own_calls_that_a_report_still_shows_as_running_do_not_count_when_they_are_over():
+    heard = Heard()
+    heard.view.sent("a", "call", prefill=700, kv=900)
+    await heard.clock.advance(3)
+    heard.tell("a", load=replace(LOAD, running=3, waiting=1, queued_prefill=1_000))
+    assert (heard.one().load.running, heard.one().load.queued_prefill) == (3, 1_000)
+    heard.view.ended("a", "call")
+    left = heard.one().load
+    assert (left.running, left.waiting, left.queued_prefill, left.kv_used) == (2, 1, 300, LOAD.kv_used)
+    # One that came after the report was in none of it.
+    heard.view.sent("a", "later", prefill=1, kv=1)
+    heard.view.ended("a", "later")
+    assert heard.one().load == left
+    # A report just after the end may have been made before it; the next one was not.
+    await heard.clock.advance(0.5)
+    heard.tell("a", load=replace(LOAD, running=1, waiting=0, queued_prefill=100))
+    assert (heard.one().load.running, heard.one().load.queued_prefill) == (0, 0)
+    await heard.clock.advance(1)
+    heard.tell("a", load=replace(LOAD, running=1, queued_prefill=100))
+    assert (heard.one().load.running, heard.one().load.queued_prefill) == (1, 100)
+
+
+@pytest.mark.parametrize("said", [3.0, 3.9])
+async def test_a_job_does_not_leave_its_home_for_the_load_of_its_own_turn_that_has_ended(said):
+    """A slow replica whose last report, made while the job's first turn ran, is all that is known of it."""
+    heard = Heard()
+    slow = replace(LOAD, kv_capacity=100_000, prefill_per_second=1_000.0)
+    heard.tell("a", "b", load=slow)
+    names = ["a", "b"]
+    first = route(Turn("job", 8_000), heard.view.replicas(names), Parameters())
+    heard.view.sent(first.replica, "call", prefill=8_000, kv=8_500)
+    await heard.clock.advance(said)
+    shown = replace(slow, kv_used=8_000, running=1, queued_prefill=7_500)
+    heard.tell(first.replica, load=shown)
+    await heard.clock.advance(4 - said)
+    next_turn = Turn("job", 9_000, last=first.replica, kept=8_500)
+    elsewhere = replace(next_turn, prompt=2_000, kept=1_500)
+    assert route(elsewhere, heard.view.replicas(names), Parameters()).label == "spill", "while it runs, it is a load"
+    heard.view.ended(first.replica, "call")
+    assert route(elsewhere, heard.view.replicas(names), Parameters()).replica == first.replica
+    assert route(next_turn, heard.view.replicas(names), Parameters()).replica == first.replica
 
 
 async def test_own_calls_count_until_a_report_shows_them_or_they_end():

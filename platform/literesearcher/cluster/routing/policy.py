@@ -8,8 +8,10 @@ Refuses to know: Ray, clocks, where figures come from. Above: `router`, and simu
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,7 +40,8 @@ class Parameters:
     margin_seconds: float = 0.25
     """And by this many seconds: a turn takes seconds, and figures are up to two seconds old."""
     prefill_per_second: float = 20_000.0
-    """Where a replica does not say its own: a 4B model in bf16 on one large card."""
+    """Where no replica says its own: a 4B model in bf16 on one large card. Where some do, the others are taken to be
+    like them: one that has served nothing yet must not look faster than those that have."""
     seconds_per_neighbour: float = 0.0002
     """What one more running request adds to each token of the others."""
     eviction: float = 2.0
@@ -106,6 +109,9 @@ def route(turn: Turn, replicas: Sequence[Replica], parameters: Parameters) -> De
     """Decide. ValueError without replicas."""
     if not replicas:
         raise ValueError("no replica to route to")
+    rates = [replica.load.prefill_per_second for replica in replicas if replica.load]
+    if known := [rate for rate in rates if rate > 0]:
+        parameters = dataclasses.replace(parameters, prefill_per_second=statistics.median(known))
     staying = [replica for replica in replicas if replica.leaving <= 0]
     preferred = order(turn.job or turn.nonce, staying or replicas)
     if not turn.job:

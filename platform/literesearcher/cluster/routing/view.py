@@ -1,18 +1,21 @@
-"""What one calling process knows of the replicas: their last reports, and its own calls that these do not show yet.
+"""What one calling process knows of the replicas: their last reports, and its own calls that these do not show yet, or
+still show.
 
-Owns: when a report is stale, which calls of this process to add to it. A report's age is counted from when it came, by
-this process's clock: the clocks of nodes need not agree. Refuses to know: Ray, decisions. Above: `router`.
+Owns: when a report is stale, which calls of this process to add to it, and which to take off: a job whose turn has just
+ended must not meet that turn as its home's load, and leave its prefix for it. A report's age is counted from when it
+came, by this process's clock: the clocks of nodes need not agree. Refuses to know: Ray, decisions. Above: `router`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from literesearcher.cluster.routing.policy import Parameters, Replica
 from literesearcher.cluster.routing.stats import ReplicaStats, agreed, read, weight_of
+from literesearcher.engine.load import EngineLoad
 from literesearcher.timing.clock import Clock
 
 STALE_SECONDS = 6.0
@@ -26,6 +29,7 @@ class _Sent:
     at: float
     prefill: int
     kv: int
+    ended: float = 0.0
 
 
 @dataclass(slots=True)
@@ -34,6 +38,8 @@ class _Known:
     said: ReplicaStats | None = None
     came: float = 0.0
     running: dict[str, deque[_Sent]] = field(default_factory=dict)
+    over: list[_Sent] = field(default_factory=list)
+    """Ended, but perhaps not so yet in the last report."""
 
 
 class ReplicasView:
@@ -52,6 +58,7 @@ class ReplicasView:
             said = read(stats)
             if said is not None and (entry.said is None or said.sequence != entry.said.sequence):
                 entry.said, entry.came = said, self._clock.monotonic()
+                entry.over = [sent for sent in entry.over if sent.ended > entry.came - LAG_SECONDS]
         self._known = known
 
     def replicas(self, names: Iterable[str]) -> list[Replica]:
@@ -79,7 +86,10 @@ class ReplicasView:
         known = self._known.get(name)
         calls = known.running.get(call) if known else None
         if known and calls:
-            calls.popleft()
+            sent = calls.popleft()
+            sent.ended = self._clock.monotonic()
+            if known.said is not None and sent.at < known.came:
+                known.over.append(sent)
             if not calls:
                 del known.running[call]
 
@@ -90,10 +100,19 @@ class ReplicasView:
         return Replica(
             id=name,
             weight=known.weight,
-            load=said.load if said else None,
+            load=_without(said.load, known.over) if said else None,
             sent_prefill=sum(sent.prefill for sent in fresh),
             sent_kv=sum(sent.kv for sent in fresh),
             sent_calls=len(fresh),
             # One that left did so for good: an old word of it is as good as a new one.
             leaving=known.said.leaving if known.said else 0.0,
         )
+
+
+def _without(load: EngineLoad, over: Sequence[_Sent]) -> EngineLoad:
+    """What is left of the load, at least, where these calls are over. What a job holds of the pool stays held."""
+    if not over:
+        return load
+    waiting = max(0, load.waiting - max(0, len(over) - load.running))
+    queued = max(0, load.queued_prefill - sum(sent.prefill for sent in over))
+    return replace(load, running=max(0, load.running - len(over)), waiting=waiting, queued_prefill=queued)
