@@ -68,8 +68,16 @@ def told(
     logprobs: Sequence[float],
     others: Iterable[Sequence[tuple[int, float]]],
 ) -> tuple[Token, ...]:
-    """What a caller is told, of as many tokens as all three have."""
+    """What a caller is told, of as many tokens as all three have. Each id is decoded once: with twenty alternatives of
+    each token they are hundreds of thousands, of few thousand ids."""
+    texts: dict[int, str] = {}
+
+    def text(one: int) -> str:
+        if one not in texts:
+            texts[one] = tokenizer.decode([one])
+        return texts[one]
+
     return tuple(
-        Token(one, tokenizer.decode([one]), logprob, tuple((tokenizer.decode([id_]), said) for id_, said in best))
+        Token(one, text(one), logprob, tuple((text(id_), said) for id_, said in best))
         for one, logprob, best in zip(ids, logprobs, others, strict=False)
     )
