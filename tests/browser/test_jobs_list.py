@@ -40,6 +40,17 @@ async def test_filters_and_search(served: Served, visit: Visit) -> None:
     assert await page.get_by_label("State").input_value() == "queued"
 
 
+@pytest.mark.parametrize("place", ["from", "until"])
+async def test_a_day_that_is_none_is_told_of_and_holds_nothing_up(served: Served, visit: Visit, place: str) -> None:
+    await served.create("Where do bats sleep?")
+    visit.expected = ("422",)
+    await visit.open(f"#/jobs?{place}=12345-01-01")
+    await visit.page.locator("p.fault:not(:empty)").wait_for()
+    await visit.page.get_by_label(f"{place.title()} day").fill("")
+    await visit.page.get_by_text("bats").wait_for()
+    assert await shown(visit) == ["Where do bats sleep?"]
+
+
 async def test_a_new_job_comes_in_by_itself_and_older_ones_on_request(served: Served, visit: Visit) -> None:
     for number in range(30):
         await served.create(f"Question {number}?")

@@ -62,12 +62,8 @@ export function jobsView({ query, signal, rename }) {
     const found = {};
     if (text.value.trim()) found.text = text.value.trim();
     if (status.value) found.status = status.value;
-    if (from.value) found.created_from = new Date(`${from.value}T00:00`).toISOString();
-    if (until.value) {
-      const next = new Date(`${until.value}T00:00`);
-      next.setDate(next.getDate() + 1);
-      found.created_before = next.toISOString();
-    }
+    if (from.value) found.created_from = midnight(from.value, 0);
+    if (until.value) found.created_before = midnight(until.value, 1);
     return found;
   }
 
@@ -139,6 +135,13 @@ export function jobsView({ query, signal, rename }) {
   });
   load(null);
   return { title: "Jobs", node: element("div", {}, element("h1", {}, "Jobs"), form, fault, list, empty, more) };
+}
+
+/** The instant at which a day begins, or one some days later. A day that no clock has goes as it is: the server says so. */
+function midnight(day, later) {
+  const at = new Date(`${day}T00:00`);
+  at.setDate(at.getDate() + later);
+  return Number.isNaN(at.getTime()) ? day : at.toISOString();
 }
 
 /** Rows that stay are kept, so that nobody's place in the list is lost. */
