@@ -25,6 +25,8 @@ MAX_COMPLETION_TOKENS = 16
 """Of a completion that names none, as in OpenAI's API and SGLang's."""
 MAX_CHOICES = 128
 _MAX_STOPS, _STOP_CHARACTERS = 64, 4096
+_MAX_IDS = 4096
+"""Ids that a request may name to stop at or to favour: a million take the process seconds before anything is asked."""
 _LARGEST = 2**31 - 1
 _CARD = Sampling()
 """What the model card says, where a request says nothing: as servers take it from the checkpoint."""
@@ -204,7 +206,7 @@ def _told(logprobs: Any, top: int | None, *, chat: bool) -> int | None:
 
 
 def _stops(given: Any) -> tuple[str, ...]:
-    stops = (given,) if isinstance(given, str) else given or ()
+    stops = (given,) if isinstance(given, str) else () if given is None else given
     if (
         not isinstance(stops, list | tuple)
         or len(stops) > _MAX_STOPS
@@ -219,6 +221,8 @@ def _ids(name: str, given: Any) -> tuple[int, ...]:
         return ()
     if not isinstance(given, list) or not all(type(one) is int and 0 <= one <= _LARGEST for one in given):
         raise CallerError(f"{name} must be a list of token ids", code="bad_request", field=name)
+    if len(given) > _MAX_IDS:
+        raise CallerError(f"{name} names more than {_MAX_IDS} token ids", code="bad_request", field=name)
     return tuple(given)
 
 
@@ -230,6 +234,8 @@ def _biases(given: Any) -> tuple[tuple[int, float], ...]:
     )
     if not isinstance(given, dict):
         raise fault
+    if len(given) > _MAX_IDS:
+        raise CallerError(f"logit_bias names more than {_MAX_IDS} token ids", code="bad_request", field="logit_bias")
     found = []
     for token, bias in given.items():
         if not (token.isascii() and token.isdecimal() and len(token) < 10):
