@@ -10,7 +10,7 @@
     |- BoundaryError          a dependency failed (transient or not; may say when to try again)
     |  |- PromptTooLong       the model server refused the prompt as too long
     |  |- CallLost            the replica that had the call is gone, and the call with it
-    |  |- ReplicaLeaving      the replica is being drained: the call was not begun, and belongs elsewhere
+    |  |- ReplicaLeaving      the replica is to stop: the call was not begun, and belongs elsewhere
     |  `- DamagedEvent        the store holds an event that no program wrote so
     |- DurabilityError        the journal cannot be trusted to this writer any more
     |  |- LeaseLost           another holder has the job (stale fence) or the lease ran out
@@ -118,7 +118,7 @@ class CallLost(BoundaryError):
 
 
 class ReplicaLeaving(BoundaryError):
-    """The replica takes no such call any more, since it is being drained. Nothing was begun: go elsewhere at once."""
+    """The replica takes no such call any more, since it is to stop. Nothing was begun: go elsewhere at once."""
 
     default_code = "replica_leaving"
 

@@ -3,7 +3,7 @@
 Owns: how a turn travels (whole where nobody listens, else in few pieces, since each piece costs a millisecond of both
 processes), errors as values, what the replica tells the router, its health, what its stop means for turns.
 Refuses to know: Ray Serve's configuration, which engine it is, jobs. Caller: `cluster.serve_engine`. Serve itself
-keeps a stopping replica out of routing and waits for its calls.
+tells callers that a replica stops, and waits for its turns; a replica refuses those of callers who have not heard it.
 """
 
 from __future__ import annotations
@@ -187,12 +187,12 @@ class EngineReplica:
         await self._engine.aclose()
 
     def _refusal(self, request: GenerationRequest, route: RouteHint | None) -> ReplicaLeaving | None:
-        """For a caller that has not heard yet that this replica stops, or takes no new jobs. Whoever has no other to
-        go to is served while it runs."""
+        """For a caller that has not heard yet that this replica stops, or takes no new jobs. One that is only to be
+        left serves whoever has no other to go to; one that stops serves nobody: another is on its way."""
         new = self._reporter.leaving > 0 and request.last_replica != self._place.replica
         if not stopping() and (not new or (route is not None and route.insist)):
             return None
-        return ReplicaLeaving("the replica is being drained")
+        return ReplicaLeaving("the replica is to stop")
 
     async def _outcome(self, request: GenerationRequest, timeout_seconds: float, sink: DeltaSink | None) -> Outcome:
         try:
@@ -213,7 +213,8 @@ def _own_place() -> Place:
 
 
 def stopping() -> bool:
-    """Has Serve told this replica to stop? It tells the replica's actor, and user code only when all calls are done."""
+    """Has Serve told this replica to stop? It tells the replica's actor, and user code only when all calls are done:
+    until then it would serve late ones too, and has no hook. So Ray's own mark is read, which is why Ray is pinned."""
     from ray._private.worker import global_worker
 
     actors: list[Any] = list(global_worker.actors.values())

@@ -34,6 +34,8 @@ AVOID_SECONDS = 30.0
 """A replica that refused a call, or was lost with one, gets none of this process for so long, if there are others."""
 REFUSALS = 4
 """Of one call, then it is a failed try: nobody takes it."""
+NEWS_SECONDS = 0.5
+"""The only replica that this process knows is stopping: Serve's word of it, and of others, is on its way."""
 
 
 class ServeEngine:
@@ -77,6 +79,8 @@ class ServeEngine:
                 return await self._once(request, hint, timeout_seconds, on_delta)
             except ReplicaLeaving:
                 refused |= self._move("refused", hint, self._refusing)
+                if hint.insist:
+                    await self._clock.sleep(NEWS_SECONDS)
             except CallLost:
                 self._move("lost", hint, self._lost)
                 raise

@@ -44,7 +44,7 @@ STATS_AGE_SECONDS = Declared(
 MOVED = Declared(
     "literesearcher_router_calls_moved",
     "Calls that had to be made elsewhere: lost (with their replica, made again by the retry owner), refused (by one "
-    "that is being drained, sent on at once).",
+    "that is to stop, sent on at once).",
     "reason",
 )
 

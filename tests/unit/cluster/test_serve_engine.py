@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 from ray.exceptions import ActorUnavailableError
 
 from literesearcher.cluster.routing.hint import RouteHint, Taken
-from literesearcher.cluster.serve_engine import AVOID_SECONDS, REFUSALS, ServeEngine
+from literesearcher.cluster.serve_engine import AVOID_SECONDS, NEWS_SECONDS, REFUSALS, ServeEngine
 from literesearcher.engine.port import Generation, GenerationRequest
 from literesearcher.errors import BoundaryError, CallLost, ReplicaLeaving
 from literesearcher.research.messages import Message, Sampling, Usage
@@ -48,8 +49,10 @@ class Response:
 class Handle:
     """Sends each call to `busy`, or to `free` where `busy` is to be avoided."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers: Any, alone: bool = False) -> None:
+        """`alone`: there is no other, which the router says of a call that is to avoid it."""
         self._answers = list(answers)
+        self._alone = alone
         self.avoided: list[frozenset[str]] = []
         self.generate = self.stream = self
 
@@ -58,7 +61,8 @@ class Handle:
 
     def remote(self, request: GenerationRequest, seconds: float, *, route: RouteHint) -> Response:
         self.avoided.append(route.avoid)
-        route.taken = Taken("free" if "busy" in route.avoid else "busy", "home", "busy")
+        route.insist = self._alone and bool(route.avoid)
+        route.taken = Taken("free" if "busy" in route.avoid and not self._alone else "busy", "home", "busy")
         return Response(self._answers.pop(0))
 
 
@@ -101,6 +105,15 @@ async def test_a_turn_that_everyone_refuses_is_a_failed_try(clock):
     assert (caught.value.code, caught.value.transient) == ("engine_unreachable", True)
     assert not isinstance(caught.value, ReplicaLeaving | CallLost)
     assert len(handle.avoided) == REFUSALS
+
+
+async def test_where_the_only_known_replica_stops_a_turn_waits_for_word_of_the_next(clock):
+    handle = Handle(LEAVING, LEAVING, SAID, alone=True)
+    call = asyncio.create_task(ServeEngine(handle, clock=clock).generate(REQUEST, timeout_seconds=60))
+    await clock.advance(NEWS_SECONDS / 2)
+    assert len(handle.avoided) == 2, "at once where another might be known, then not before there can be news"
+    await clock.advance(NEWS_SECONDS)
+    assert (await call).text == "text"
 
 
 async def test_a_lost_call_is_made_no_second_time_here_and_the_next_try_goes_elsewhere(clock):
