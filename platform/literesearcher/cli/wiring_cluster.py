@@ -103,9 +103,13 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
     from literesearcher.cluster.admission.engine_admission import EngineAdmission
     from literesearcher.cluster.applications import handle_of
     from literesearcher.cluster.orchestrator_app import OpenedOrchestrator
+    from literesearcher.cluster.placement_watch import PlacementWatch
+    from literesearcher.cluster.ray_metrics import ray_gauge
     from literesearcher.cluster.serve_tools import ServeTools
+    from literesearcher.cluster.serving import ServeOperator
     from literesearcher.cluster.surroundings import Surroundings
     from literesearcher.orchestrator.worker import Orchestrator
+    from literesearcher.telemetry.placement_metrics import WAITING
 
     settings = replica_settings(given)
     prepare_data_dir(settings)
@@ -118,6 +122,8 @@ async def open_replica_orchestrator(given: Given) -> AsyncIterator[OpenedOrchest
         compressor = compressing_engine(settings, clock)
         if compressor is not None:
             stack.push_async_callback(compressor.aclose)
+        placement = PlacementWatch(ServeOperator("auto").details, ray_gauge(WAITING), clock)
+        await stack.enter_async_context(placement.watching())
         surroundings = Surroundings(backlog=store.backlog, exchange=engine.exchange, clock=clock)
         admission = EngineAdmission(surroundings.loads, most=settings.research.max_concurrent_jobs, clock=clock)
         worker = Orchestrator(

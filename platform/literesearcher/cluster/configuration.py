@@ -63,6 +63,8 @@ SERVE_ENVIRONMENT = {
 it breaks one without an event loop (the command line)."""
 HEALTH_PERIOD_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.5
+SURGE_PERCENT = 100
+"""On a redeploy replicas stop when others of the next version are ready, so one that never is leaves the old ones."""
 HAND_BACK_SECONDS = 15.0
 """For handing jobs back, beyond the grace that their steps get."""
 
@@ -89,6 +91,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                 max_ongoing_requests=ENGINE_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 health_check_timeout_s=settings.sglang.health_seconds + HEALTH_PERIOD_SECONDS,
+                max_surge_percent=_engine_surge(settings),
                 user_config={"routing": dict(section.routing)},
                 request_router_config={"request_router_class": ROUTER, "request_routing_stats_period_s": STATS_SECONDS},
                 ray_actor_options=_engine_resources(settings),
@@ -102,6 +105,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                     "ToolsPolicy",
                     calls=TOOL_CALLS_AIM,
                 ),
+                max_surge_percent=SURGE_PERCENT,
                 max_ongoing_requests=TOOL_CALLS,
                 graceful_shutdown_timeout_s=section.drain_seconds,
                 ray_actor_options=_actor(num_cpus=0.5),
@@ -115,6 +119,7 @@ def serve_configuration(settings: Settings) -> dict[str, Any]:
                     "OrchestratorPolicy",
                     jobs=settings.research.max_concurrent_jobs,
                 ),
+                max_surge_percent=SURGE_PERCENT,
                 graceful_shutdown_timeout_s=settings.orchestrator.grace_seconds + HAND_BACK_SECONDS,
                 ray_actor_options=_actor(num_cpus=0.5),
             ),
@@ -155,6 +160,13 @@ def engine_gpus(settings: Settings) -> int:
     if settings.engine_kind == "sglang" and settings.sglang.device == "cuda":
         return settings.sglang.tensor_parallel
     return 0
+
+
+def _engine_surge(settings: Settings) -> int:
+    """A replica with a model of its own needs the place of another beside it, and waits for ever where none is free."""
+    if settings.cluster.engine_surge_percent is not None:
+        return settings.cluster.engine_surge_percent
+    return 0 if settings.engine_kind == "sglang" else SURGE_PERCENT
 
 
 def _engine_resources(settings: Settings) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Owns: the connection of this process as a driver, the states of applications, deployments and replicas as plain values,
 Ray's failures as BoundaryErrors. Refuses to know: settings, what is printed. Blocking, as Ray's own interface is:
 callers use a thread. Uses the client class behind Serve's own command line, which is why Ray is pinned.
-Neighbours: `reachability` (asked before joining), `failed_starts` (what a replica died of).
+Neighbours: `reachability` (asked before joining), `failed_starts` (what a replica died of), `shortage` (what it waits
+for).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +21,9 @@ from typing import Any, TypeVar
 from literesearcher.cluster import failed_starts
 from literesearcher.cluster.reachability import find_ray
 from literesearcher.cluster.scaling.signs import read_sign
+from literesearcher.cluster.shortage import shortage, waiting
 from literesearcher.errors import BoundaryError, ConfigurationError
+from literesearcher.timing.clock import Clock, SystemClock
 
 T = TypeVar("T")
 PREEMPTION = 2
@@ -114,8 +117,9 @@ def _answering(address: str) -> Iterator[None]:
 class ServeOperator:
     """Inside `connected`. Every method raises BoundaryError `ray_unreachable` where Ray has gone."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, clock: Clock | None = None) -> None:
         self._answering = partial(_answering, address)
+        self._clock = clock or SystemClock()
 
     def nodes(self) -> list[Node]:
         """The live ones."""
@@ -180,8 +184,16 @@ class ServeOperator:
 
     def running(self) -> list[Running]:
         """Every application, none where Serve does not run."""
-        details = self._details()
-        return [_application(name, found) for name, found in sorted(details.get("applications", {}).items())]
+        found = self.details()
+        now = self._clock.now().timestamp()
+        short = any(waiting(one, now) for details in found.values() for one in details["deployments"].values())
+        free = self._free() if short else ()
+        return [_application(name, details, free, now) for name, details in sorted(found.items())]
+
+    def details(self) -> dict[str, Any]:
+        """Serve's own details of every application by its name."""
+        found: dict[str, Any] = self._details().get("applications", {})
+        return found
 
     def sign(self, application: str, now: datetime) -> str:
         """What its scaling policy decided last and by what, "" where it has none."""
@@ -235,6 +247,13 @@ class ServeOperator:
             assert client is not None
             client.delete_apps(sorted(running & set(ours)))
 
+    def _free(self) -> Collection[Mapping[str, float]]:
+        from ray._private.state import available_resources_per_node
+
+        with self._answering():
+            found: dict[str, dict[str, float]] = available_resources_per_node()  # type: ignore[no-untyped-call]
+        return found.values()
+
     def _details(self) -> dict[str, Any]:
         from ray.serve.context import _get_global_client
 
@@ -249,14 +268,14 @@ def _word(state: Any) -> str:
     return str(getattr(state, "value", state))
 
 
-def _application(name: str, details: dict[str, Any]) -> Running:
+def _application(name: str, details: dict[str, Any], free: Collection[Mapping[str, float]], now: float) -> Running:
     replicas: list[Replica] = []
     wanted = 0
     why = ""
     for deployment in details["deployments"].values():
         wanted += deployment.get("target_num_replicas") or 0
         if _word(deployment["status"]) != "HEALTHY":
-            why = deployment.get("message") or why
+            why = shortage(deployment, free, now) or deployment.get("message") or why
         replicas += [
             Replica(
                 one["replica_id"],

@@ -104,6 +104,13 @@ class ClusterSection(Section):
         default_factory=dict,
         description="Parameters of the router, as a JSON object; they change without replacing a replica.",
     )
+    engine_surge_percent: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Share of the engine replicas that a redeploy starts beside the old ones before those stop; needs "
+        "as many free GPUs. 0: the old ones stop first. Default: 0 for sglang, else 100.",
+    )
     engine_python: Path | None = Field(
         None, description="Interpreter of engine replicas, where SGLang lives in an environment of its own."
     )

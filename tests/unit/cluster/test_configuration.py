@@ -213,7 +213,18 @@ def test_an_engine_replica_takes_the_gpus_of_its_ranks() -> None:
     assert "num_gpus" not in deployment(on_cpu, "engine")["ray_actor_options"]
 
 
+def test_a_redeploy_starts_others_first_where_they_need_no_second_gpu() -> None:
+    sglang = {"ENGINE__KIND": "sglang", "SGLANG__MODEL_PATH": "/models/4b"}
+    for name in ("tools", "orchestrator", "engine"):
+        assert deployment(settings_of(), name)["max_surge_percent"] == 100
+    assert deployment(settings_of(**sglang), "engine")["max_surge_percent"] == 0
+    assert deployment(settings_of(**sglang), "tools")["max_surge_percent"] == 100
+    free = settings_of(**sglang, CLUSTER__ENGINE_SURGE_PERCENT="25")
+    assert deployment(free, "engine")["max_surge_percent"] == 25
+
+
 def test_a_stopping_replica_has_the_time_that_was_set() -> None:
+    assert deployment(settings_of(), "engine")["graceful_shutdown_timeout_s"] == 660
     settings = settings_of(CLUSTER__DRAIN_SECONDS="77", ORCHESTRATOR__GRACE_SECONDS="20")
     assert deployment(settings, "engine")["graceful_shutdown_timeout_s"] == 77
     assert deployment(settings, "tools")["graceful_shutdown_timeout_s"] == 77
