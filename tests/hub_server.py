@@ -57,6 +57,8 @@ class Hub:
         """Sizes that the plan says, where they are not the real ones."""
         self.said: dict[str, bytes] = {}
         """Bytes that are sent in place of a file's own."""
+        self.commit: str | None = COMMIT
+        """What the plan says that it is of."""
         self.elsewhere: Hub | None = None
         """Another server, to which every download is sent on."""
         self.paused = threading.Event()
@@ -105,7 +107,14 @@ class _Handler(BaseHTTPRequestHandler):
             if name.endswith(".safetensors"):
                 one["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": size, "pointerSize": 1}
             siblings.append(one)
-        return {"id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+        return {
+            "id": MODEL,
+            "modelId": MODEL,
+            "sha": self.hub.commit,
+            "siblings": siblings,
+            "private": False,
+            "tags": [],
+        }
 
     def _file(self, name: str) -> None:
         hub = self.hub

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import shutil
 import sys
 import threading
@@ -27,6 +28,8 @@ KEPT = (".safetensors", ".json", ".txt", ".jinja", ".model")
 """Weights, shapes, tokenizer, templates. Other forms of the same weights, pictures and readmes stay where they are."""
 AT_ONCE = 4
 """Files fetched at once: one transfer rarely fills a node's link."""
+_COMMIT = re.compile(r"[0-9a-f]{12,64}")
+"""A folder is named by it."""
 _SPARE = 256 * 1024 * 1024
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -52,6 +55,8 @@ def download(model: str, revision: str, folder: Path) -> None:
     what = f"{model} at {revision}"
     try:
         info = hub.HfApi().model_info(model, revision=revision, files_metadata=True, timeout=30)
+        if not _COMMIT.fullmatch(info.sha or ""):
+            raise Failed(f"the Hub names no commit of {what}: {str(info.sha)[:60]!r}", "weights_failed")
         files = [one for one in info.siblings or () if _wanted(one.rfilename)]
         _say({"commit": info.sha, "files": [_told(one) for one in files]})
         if not files:
@@ -100,7 +105,7 @@ def _refused(what: str, error: Any) -> Failed:
 
 def _wanted(name: str) -> bool:
     """Files of the checkpoint itself: what lies in folders is another form of it."""
-    return name.endswith(KEPT) and "/" not in name and "\\" not in name and not name.startswith(".")
+    return name.endswith(KEPT) and name.isprintable() and "/" not in name and "\\" not in name and name[0] != "."
 
 
 def _told(sibling: Any) -> dict[str, Any]:

@@ -250,7 +250,16 @@ def test_a_repository_without_weights_is_no_checkpoint(hub: Hub, commands: Comma
 
 def test_names_that_lead_out_of_the_folder_are_no_files_of_a_checkpoint(hub: Hub, commands: Commands):
     outside = commands.home / "outside.json"
-    names = ("../outside.json", "../../../outside.json", str(outside), "..\\outside.json", ".hidden.json", "a/b.json")
+    names = (
+        "../outside.json",
+        "../../../outside.json",
+        str(outside),
+        "..\\outside.json",
+        ".hidden.json",
+        "a/b.json",
+        "a\x00b.json",
+        "a\n.json",
+    )
     hub.files |= dict.fromkeys(names, b"{}")
     code, _, errors = commands.run("fetch")
     assert code == 0, errors
@@ -258,6 +267,16 @@ def test_names_that_lead_out_of_the_folder_are_no_files_of_a_checkpoint(hub: Hub
     assert kept == {*SHARDS, "config.json", "tokenizer.json", "model.safetensors.index.json", RECORD}
     assert {hub.sent[name] for name in names} == {0}
     assert list(commands.home.rglob("*outside.json")) == []
+
+
+@pytest.mark.parametrize("commit", ["../../../outside", "", None, "c0ffee\n" * 4, "/outside/of/all"])
+def test_a_commit_that_is_none_names_no_folder(hub: Hub, commands: Commands, commit: str | None):
+    hub.commit = commit
+    code, _, errors = commands.run("fetch")
+    assert code == 1
+    assert "the Hub names no commit of some-lab/Tiny-1B at main" in errors.splitlines()[-1]
+    assert hub.requests == []
+    assert [path.name for path in commands.folder.parent.iterdir()] == [f"{commands.folder.name}.lock"]
 
 
 def test_the_token_goes_to_the_hub_alone_and_into_no_log(hub: Hub, commands: Commands):
