@@ -12,7 +12,7 @@ import pytest
 
 from literesearcher.engine.port import EngineInfo, Generation, GenerationRequest
 from literesearcher.engine.raw_call import RawCall, Token
-from literesearcher.errors import BoundaryError, LiteResearcherError, PromptTooLong
+from literesearcher.errors import BoundaryError, ConfigurationError, LiteResearcherError, PromptTooLong
 from literesearcher.gateway.raw_model.engine_model import EngineModel
 from literesearcher.research.messages import Sampling, Usage
 from literesearcher.testing.served_gateway import PATIENCE, Served
@@ -308,6 +308,7 @@ async def test_a_prompt_that_is_none(served: Served, engine: Speaking, prompt: A
         (PromptTooLong("9 tokens are too many"), 400, "context_length_exceeded"),
         (BoundaryError("logit_bias names no token", code="engine_rejected"), 400, "model_refused"),
         (BoundaryError("at http://10.0.0.1", code="engine_busy", transient=True), 503, "engine_busy"),
+        (ConfigurationError("/on/10.0.0.1/model is no folder"), 503, "engine_unreachable"),
     ],
 )
 async def test_a_refusal_before_the_first_word_has_its_status(

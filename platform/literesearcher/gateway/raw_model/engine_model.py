@@ -8,18 +8,21 @@ next turn. Above: `gateway.passed_answer`. Below: `raw_model.asked`, `raw_model.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from literesearcher.engine.port import DeltaSink, Engine, Generation, GenerationRequest
-from literesearcher.errors import BoundaryError, CallerError, PromptTooLong
+from literesearcher.errors import BoundaryError, CallerError, ConfigurationError, PromptTooLong
 from literesearcher.gateway.model_call import ModelCall
 from literesearcher.gateway.raw_model.asked import Asked, read_asked
 from literesearcher.gateway.raw_model.port import RawAnswer
 from literesearcher.gateway.raw_model.said import Form
 from literesearcher.gateway.upstream import without_address
 from literesearcher.timing.clock import Clock
+
+log = logging.getLogger("literesearcher.gateway")
 
 _Came = tuple[int, "str | asyncio.Task[Generation]"]
 
@@ -109,6 +112,10 @@ def _as_asked() -> Iterator[None]:
         if error.code == "engine_rejected":
             raise CallerError(error.message, code="model_refused") from None
         raise without_address(error) from error
+    except ConfigurationError as error:
+        # A runtime that starts again, and finds its checkpoint gone: paths and settings are the operator's.
+        log.error("the raw model: %s", error)
+        raise BoundaryError("the model server cannot be used", code="engine_unreachable") from error
 
 
 async def _ended(works: list[asyncio.Task[Generation]]) -> None:
