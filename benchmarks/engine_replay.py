@@ -38,9 +38,12 @@ from ray_stage import PATIENCE, application, deploy, own_ray
 from replayed_jobs import Seen, Step, fitting, run_job, steps_of
 
 from literesearcher.cluster.admission.engine_admission import EngineAdmission
+from literesearcher.cluster.admission.window import WindowTuning
 from literesearcher.cluster.configuration import ROUTER, SERVE_ENVIRONMENT, STATS_SECONDS
 from literesearcher.cluster.serve_engine import ServeEngine
+from literesearcher.cluster.surroundings import Surroundings
 from literesearcher.engine.tokenizer import Tokenizer
+from literesearcher.jobs.model import Backlog
 from literesearcher.settings.cluster_sections import SglangSection
 from literesearcher.testing.replay.rollouts import load
 from literesearcher.timing.clock import SystemClock
@@ -148,13 +151,17 @@ def made_engine(section: Mapping[str, Any]) -> Any:
     return Replayed(SglangSection(**section))
 
 
-async def replay(arm: Arm, rollouts: list[list[Step]], at_once: int, per: int, prompt: int) -> Seen:
+async def replay(arm: Arm, rollouts: list[list[Step]], at_once: int, per: int, scale: Scale) -> Seen:
     """`per` times as many jobs as are at once."""
     from ray import serve
 
     engine = ServeEngine(serve.get_deployment_handle("Engine", arm.name).options(_by_reference=False))
     seen, waiting = Seen(), iter(range(at_once * per))
-    admission = EngineAdmission(lambda: engine.exchange(None, None), most=at_once, clock=SystemClock())
+    # As an orchestrator has it: pools are looked at beside the work, and windows move as fast as jobs do.
+    around = Surroundings(backlog=_uncounted, exchange=engine.exchange, clock=SystemClock())
+    tuning = WindowTuning(interval_seconds=WindowTuning().interval_seconds * scale.pauses)
+    admission = EngineAdmission(around.loads, most=at_once, clock=SystemClock(), tuning=tuning)
+    looking = asyncio.create_task(around.watch_forever()) if arm.ours else None
     retracted = await _retracted(engine)
     going: set[asyncio.Task[None]] = set()
     began, left = time.monotonic(), True
@@ -163,8 +170,8 @@ async def replay(arm: Arm, rollouts: list[list[Step]], at_once: int, per: int, p
         if arm.ours and left:
             room = await admission.room(len(going))
         for number in itertools.islice(waiting, max(0, room)) if left else ():
-            job = run_job(engine, f"job-{at_once:03d}-{number:04d}", prompt, rollouts[number % len(rollouts)], seen)
-            going.add(asyncio.create_task(job))
+            name, steps = f"job-{at_once:03d}-{number:04d}", rollouts[number % len(rollouts)]
+            going.add(asyncio.create_task(run_job(engine, name, scale.prompt, steps, seen)))
             left = number + 1 < at_once * per
         done, going = (
             await asyncio.wait(going, timeout=0.5, return_when=asyncio.FIRST_COMPLETED) if going else ((), going)
@@ -174,8 +181,14 @@ async def replay(arm: Arm, rollouts: list[list[Step]], at_once: int, per: int, p
         if not going:
             await asyncio.sleep(0.1)
     seen.seconds = time.monotonic() - began
+    if looking is not None:
+        looking.cancel()
     seen.retracted = await _retracted(engine) - retracted
     return seen
+
+
+async def _uncounted() -> Backlog:
+    return Backlog(0, 0, 0.0)
 
 
 async def _retracted(engine: ServeEngine) -> int:
@@ -232,7 +245,7 @@ def main() -> None:
             for arm in arms:
                 _deploy(operator, arm, model, scale, given.replicas)
                 for at_once in numbers:
-                    seen = asyncio.run(replay(arm, rollouts, at_once, given.per, scale.prompt))
+                    seen = asyncio.run(replay(arm, rollouts, at_once, given.per, scale))
                     figures.append(_said(arm, at_once, seen, figures))
                 deploy(operator, [])
     if given.json:
