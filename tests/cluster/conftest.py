@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 
+from cluster import nodes
 from literesearcher.cluster import local_ray
 from literesearcher.cluster.serving import Replica, ServeOperator, connected
 from literesearcher.timing.clock import SystemClock
@@ -118,3 +120,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 yield Cluster(operator, ray)
         finally:
             local_ray.end(note, ray)
+
+
+@pytest.fixture
+def second(cluster: Cluster) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Another node of the same Ray: its address, and the process that heads its session."""
+    ip = "127.0.0.3"
+    node = nodes.join(cluster, ip)
+    yield ip, node
+    nodes.lose(node)
+    nodes.until_gone(cluster, ip)

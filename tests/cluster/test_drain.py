@@ -1,29 +1,26 @@
-"""What becomes of a stream of text when its replica is to stop: redeploy, scale-down, a bound that is too short, a node
-that is drained; and that a call that nobody wants any more ends in the replica too.
+"""What becomes of turns when replicas are to stop: redeploy, scale-down, a bound that is too short, a node that is
+drained or lost; and that a call that nobody wants any more ends in the replica too. Jobs: `test_handing_on`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import pickle
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cluster.queued import QueuedJobs
+from cluster.nodes import lose
+from literesearcher.cluster.routing.policy import Replica, order
 from literesearcher.cluster.serve_engine import ServeEngine
 from literesearcher.engine.port import Generation, GenerationRequest
-from literesearcher.errors import BoundaryError, CallLost
-from literesearcher.research.events import Event, TurnCompleted
+from literesearcher.errors import BoundaryError, CallLost, ReplicaLeaving
 from literesearcher.research.messages import Message, Sampling
-from literesearcher.testing.bench import Bench
-from literesearcher.testing.gated_tools import ALL, gated_configuration
 from literesearcher.testing.timed_application import DEPLOYMENT, timed_configuration
 from literesearcher.testing.timed_engine import Timing
 from literesearcher.testing.timed_script import ResearchScript
@@ -45,11 +42,25 @@ def said(job: str) -> str:
     return ResearchScript(**SLOW)(ask(job))
 
 
-def engine_of(application: str) -> ServeEngine:
+def engine_of(application: str, on_moved: Callable[[str], None] | None = None) -> ServeEngine:
     from ray import serve
 
     # By gRPC, as the replicas of a cluster call each other (`configuration.SERVE_ENVIRONMENT`).
-    return ServeEngine(serve.get_deployment_handle(DEPLOYMENT, application).options(_by_reference=False))
+    handle = serve.get_deployment_handle(DEPLOYMENT, application).options(_by_reference=False)
+    return ServeEngine(handle, on_moved=on_moved)
+
+
+def refuses(application: str, replica: str) -> bool:
+    """Asked past all routers, as a caller would whose word of the replicas is as old as can be. If it takes the turn,
+    that ends at once for want of time."""
+    import ray
+    from ray.serve._private.common import RequestMetadata
+
+    actor = ray.get_actor(f"SERVE_REPLICA::{application}#{DEPLOYMENT}#{replica}", namespace="serve")
+    call = pickle.dumps(RequestMetadata(request_id="r", internal_request_id="i", call_method="generate"))
+    answer = ray.get(actor.handle_request.remote(call, ask("job_late"), 0.05), timeout=60)
+    assert isinstance(answer, ReplicaLeaving | BoundaryError)
+    return isinstance(answer, ReplicaLeaving)
 
 
 class Listening:
@@ -89,24 +100,65 @@ async def test_a_redeploy_lets_half_a_minute_of_text_finish_and_sends_others_to_
     engine = engine_of(application)
     listening = Listening(engine, "job_long")
     await listening.begun.wait()
+    (old,) = [one.name for one in cluster.replicas(application)]
     changed = timed_configuration(application, TIMING, replicas=1, script=SHORT)
     await asyncio.to_thread(cluster.put, changed, wait=False)
-    async with asyncio.timeout(100):
-        while (other := await engine.generate(ask("job_short"), timeout_seconds=100)).text == said("job_short"):
-            await asyncio.sleep(0.2)
+    await asyncio.to_thread(cluster.until, lambda: refuses(application, old), "the old replica to refuse late turns")
+    assert not listening.work.done()
+    clock = SystemClock()
+    other = await retrying(
+        lambda: engine.generate(ask("job_short"), timeout_seconds=100),
+        policy=RetryPolicy(tries=50),
+        clock=clock,
+        deadline=clock.monotonic() + 100,
+    )
     before = await listening.whole("job_long")
+    assert before.replica == old
     assert other.replica != before.replica
     assert len(listening.pieces) >= 20, "it came piece by piece"
 
 
-async def test_a_scale_down_lets_every_stream_finish(cluster, application):
-    await asyncio.to_thread(cluster.put, slow(application, 2))
-    engine = engine_of(application)
+async def test_a_redeploy_that_cannot_start_leaves_the_old_replicas_where_others_start_first(cluster, application):
+    first = timed_configuration(application, TIMING, replicas=1, script=SHORT, max_surge_percent=100)
+    await asyncio.to_thread(cluster.put, first)
+    (old,) = [one.name for one in cluster.replicas(application)]
+    await asyncio.to_thread(cluster.put, {**first, "args": {"timing": {"no_such": 1}}}, wait=False)
+
+    def failed() -> bool:
+        (found,) = [one for one in cluster.operator.running() if one.name == application]
+        return found.state == "DEPLOY_FAILED" and "no_such" in found.blocked
+
+    await asyncio.to_thread(cluster.until, failed, "Serve to give it up")
+    assert [one.name for one in cluster.replicas(application)] == [old]
+    assert (await engine_of(application).generate(ask("job"), timeout_seconds=100)).replica == old
+
+
+async def test_a_scale_down_lets_every_stream_finish_and_sends_late_turns_elsewhere(cluster, application, monkeypatch):
+    from ray.serve.request_router import RequestRouter
+
+    await asyncio.to_thread(cluster.put, slow(application, 2, routing={"margin_seconds": 1000}))
+    moved: list[str] = []
+    engine = engine_of(application, moved.append)
     jobs = [f"job_{number}" for number in range(8)]
     listening = [Listening(engine, job) for job in jobs]
     for one in listening:
         await one.begun.wait()
-    await asyncio.to_thread(cluster.put, slow(application, 1), wait=False)
+    both = {one.name for one in cluster.replicas(application)}
+    # From here on this process' router hears nothing of Serve.
+    monkeypatch.setattr(RequestRouter, "_update_running_replicas", lambda self, replicas: None)
+    await asyncio.to_thread(cluster.put, slow(application, 1, routing={"margin_seconds": 1000}), wait=False)
+    await asyncio.to_thread(cluster.until, lambda: len(cluster.replicas(application)) == 1, "Serve to choose one")
+    (stays,) = [one.name for one in cluster.replicas(application)]
+    (stops,) = both - {stays}
+    await asyncio.to_thread(cluster.until, lambda: refuses(application, stops), "it to refuse late turns")
+    assert not any(one.work.done() for one in listening)
+    late = next(
+        job
+        for job in (f"late_{number}" for number in range(200))
+        if order(job, [Replica(name, TIMING.kv_tokens) for name in both])[0].id == stops
+    )
+    sent_on = await engine.generate(replace(ask(late), max_tokens=3), timeout_seconds=60)
+    assert (sent_on.replica, moved) == (stays, ["refused"]), sent_on.routing
     done = [await one.whole(job) for one, job in zip(listening, jobs, strict=True)]
     assert len({one.replica for one in done}) == 2, "both were at work"
     await asyncio.to_thread(cluster.until, lambda: len(cluster.replicas(application)) == 1, "one replica to go")
@@ -185,44 +237,7 @@ async def test_what_is_kept_of_a_job_goes_when_it_is_released(cluster, applicati
     assert await used() == 0
 
 
-@pytest.fixture
-def second(cluster: Any) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Another node of the same Ray: its address, and the process that heads its session."""
-    ip = "127.0.0.3"
-    command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--address={cluster.ray.address}"),
-        *(f"--node-ip-address={ip}", "--num-cpus=4", "--resources", '{"second": 1}', "--disable-usage-stats"),
-        *("--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"),
-        *("--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0", "--metrics-export-port=0"),
-        "--runtime-env-agent-port=0",
-    ]
-    log = Path(cluster.ray.folder) / "second.log"
-    with log.open("wb") as out:
-        node = subprocess.Popen(
-            command, env=cluster.environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-    cluster.until(lambda: any(one.ip == ip for one in cluster.operator.nodes()), "a second node")
-    yield ip, node
-    lose(node)
-    cluster.until(lambda: all(one.ip != ip for one in cluster.operator.nodes()), "the second node to be gone")
-
-
-def lose(node: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to all processes of the node: its power is gone."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(int(entry.name)) == node.pid and int(entry.name) != node.pid:
-                os.kill(int(entry.name), signal.SIGKILL)
-    node.kill()
-    node.wait()
-
-
-@pytest.fixture
-def second_node(second: tuple[str, subprocess.Popen[bytes]]) -> str:
-    """Its address."""
-    return second[0]
-
-
+@pytest.mark.timeout(600)
 async def test_turns_of_a_lost_node_are_made_again_elsewhere_once_each(cluster, second, application):
     ip, node = second
     await asyncio.to_thread(cluster.put, slow(application, 4))
@@ -261,60 +276,9 @@ async def test_turns_of_a_lost_node_are_made_again_elsewhere_once_each(cluster, 
     assert not there & {one.replica for one in done}
 
 
-def lives(jobs: QueuedJobs, asked: list[str]) -> list[list[Event]]:
-    """The journal of each."""
-
-    async def read(bench: Bench) -> list[list[Event]]:
-        return [[row.event for row in await bench.store.read(job) if row.event is not None] for job in asked]
-
-    return jobs.do(read)
-
-
-def attempts(events: list[Event]) -> int:
-    return sum(event.type == "attempt.started" for event in events)
-
-
-def turns(events: list[Event]) -> list[TurnCompleted]:
-    return [event for event in events if isinstance(event, TurnCompleted)]
-
-
-def workers_of(jobs: QueuedJobs, lease_seconds: int) -> dict[str, Any]:
-    """One orchestrator."""
-    found = jobs.application()
-    (deployment,) = found["deployments"]
-    deployment.pop("autoscaling_config", None)
-    deployment["num_replicas"] = 1
-    found["args"]["settings"]["LITERESEARCHER_ORCHESTRATOR__LEASE_SECONDS"] = str(lease_seconds)
-    return found
-
-
-def test_a_redeployed_orchestrator_hands_its_jobs_back_and_they_go_on_at_once(cluster, tmp_path):
-    """Their leases hold for an hour: nobody waits for those."""
-    jobs, gates = QueuedJobs(tmp_path, jobs_at_once=2), tmp_path / "gates"
-    gates.mkdir()
-    asked = jobs.add(2)
-    quick = Timing(prefill_per_second=1e6, decode_per_second=1e5)
-    try:
-        cluster.put(timed_configuration("engine", quick, replicas=1))
-        cluster.put(gated_configuration("tools", gates))
-        workers = workers_of(jobs, 3600)
-        cluster.put(workers)
-        (before,) = [one.pid for one in cluster.replicas("orchestrator")]
-        cluster.until(lambda: all(turns(events) for events in lives(jobs, asked)), "each job to wait for a tool")
-        workers["deployments"][0]["ray_actor_options"]["num_cpus"] = 0.2
-        cluster.put(workers, wait=False)
-        cluster.until(
-            lambda: all(attempts(events) == 2 for events in lives(jobs, asked)), "another worker to hold each job"
-        )
-        assert not jobs.ended(asked)
-        (gates / ALL).touch()
-        cluster.until(lambda: jobs.ended(asked) == ["answer"] * 2, "all jobs to end")
-        assert before not in [one.pid for one in cluster.replicas("orchestrator")]
-    finally:
-        cluster.remove("orchestrator", "tools", "engine")
-
-
-async def test_a_drained_node_is_left_by_its_replicas_when_their_streams_have_ended(cluster, second_node, application):
+@pytest.mark.timeout(600)
+async def test_a_drained_node_is_left_by_its_replicas_when_their_streams_have_ended(cluster, second, application):
+    second_node, _ = second
     await asyncio.to_thread(cluster.put, slow(application, 4))
     there = [one for one in cluster.replicas(application) if one.node_ip == second_node]
     assert 0 < len(there) < 4, "replicas are spread over both nodes"
