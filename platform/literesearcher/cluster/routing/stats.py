@@ -20,6 +20,8 @@ from literesearcher.errors import ConfigurationError
 _MOST = 1e15
 """Beyond it no figure is one, nor is what is no number: sums and products of those below stay finite."""
 _POSITIVE = {"full", "options", "prefill_per_second"}
+_SHARES = {"full", "hysteresis"}
+"""At most the whole: 3 for three hundredths would let every pool run over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ def read_parameters(given: object) -> Parameters:
         if name not in known:
             raise ConfigurationError(f"the router knows no parameter {name!r}; it knows {', '.join(known)}")
         if not _number(value) or value < 0 or (value == 0 and name in _POSITIVE):
-            raise ConfigurationError(f"the router's parameter {name} must be a number above 0, not {value!r}")
+            least = "above 0" if name in _POSITIVE else "of 0 or more"
+            raise ConfigurationError(f"the router's parameter {name} must be a number {least}, not {value!r}")
+        if value > 1 and name in _SHARES:
+            raise ConfigurationError(f"the router's parameter {name} is a share, at most 1, not {value!r}")
         if name == "options" and value != int(value):
             raise ConfigurationError(f"the router's parameter options must be a whole number, not {value!r}")
     values: dict[str, Any] = {name: int(value) if name == "options" else float(value) for name, value in given.items()}
