@@ -34,6 +34,9 @@ from literesearcher.timing.clock import SystemClock
 LOW_DISK_BYTES = 500_000_000
 ANSWER_SECONDS = 15
 _OF_THE_PROXY = ("extractor", "search", "pages", "corpus", "cache")
+_SERVER_WAY_OUT = "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL, __API_KEY or __TOKENIZER_FILE"
+_ENGINE_WAYS_OUT = {"sglang": "see docs/how-to/sglang.md", "transformers": "see docs/how-to/model-and-web.md"}
+"""Of engines that hold the model themselves: there is no server to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ async def checks(settings: Settings) -> AsyncIterator[Finding]:
         (
             "engine",
             _engine,
-            "start the server, or correct LITERESEARCHER_ENGINE__BASE_URL, __API_KEY or __TOKENIZER_FILE",
+            _ENGINE_WAYS_OUT.get(settings.engine_kind, _SERVER_WAY_OUT),
         ),
         ("extractor", _extractor, "start the server, or unset LITERESEARCHER_EXTRACTOR__BASE_URL"),
         ("compressor", _compressor, "start the server, or unset LITERESEARCHER_COMPRESSOR__BASE_URL"),
