@@ -13,7 +13,8 @@ import click
 def command() -> None:
     """Engine, tools and orchestrator as Ray Serve applications.
 
-    Without CLUSTER__ADDRESS a Ray of its own is started on this machine, for loopback alone. The gateway needs no Ray.
+    Without CLUSTER__ADDRESS a Ray of its own is started on this machine, with a token that only it knows. The gateway
+    needs no Ray.
     """
 
 
