@@ -4,22 +4,23 @@ made-up timing instead of a GPU.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
+import asyncio
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.nodes import join, lose, until_gone
 from literesearcher.cluster.configuration import serve_configuration
+from literesearcher.cluster.placement_watch import PlacementWatch
 from literesearcher.settings.load import load_settings
 from literesearcher.testing.timed_application import timed_configuration
 from literesearcher.testing.timed_engine import Timing
+from literesearcher.timing.clock import SystemClock
 
 pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 NODES = ("127.0.0.4", "127.0.0.5", "127.0.0.6")
@@ -27,44 +28,18 @@ GPUS = 2
 
 
 @pytest.fixture
-def nodes(cluster: Any) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Three nodes of two declared GPUs each, beside a head without any; by address."""
-    running: dict[str, subprocess.Popen[bytes]] = {}
+def nodes(cluster: Any) -> Iterator[None]:
+    """Three nodes of two declared GPUs each, beside a head without any."""
+    running: list[subprocess.Popen[bytes]] = []
     try:
         for ip in NODES:
-            command = [
-                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--address={cluster.ray.address}"),
-                *(f"--node-ip-address={ip}", "--num-cpus=4", f"--num-gpus={GPUS}", "--disable-usage-stats"),
-                *("--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"),
-                *("--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0", "--metrics-export-port=0"),
-                *("--runtime-env-agent-port=0", "--include-log-monitor=false"),
-            ]
-            with (Path(cluster.ray.folder) / f"{ip}.log").open("wb") as out:
-                running[ip] = subprocess.Popen(
-                    command,
-                    env=cluster.environment,
-                    stdout=out,
-                    stderr=out,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
             # One after another: a start is seconds of both of a small machine's cores.
-            cluster.until(lambda ip=ip: ip in {one.ip for one in cluster.operator.nodes()}, f"node {ip}")
-        yield running
+            running.append(join(cluster, ip, f"--num-gpus={GPUS}"))
+        yield
     finally:
-        for node in running.values():
-            end(node)
-        cluster.until(lambda: not {one.ip for one in cluster.operator.nodes()} & set(NODES), "the nodes to be gone")
-
-
-def end(node: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to all its processes, workers too: a node that lost its power."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(int(entry.name)) == node.pid and int(entry.name) != node.pid:
-                os.kill(int(entry.name), signal.SIGKILL)
-    node.kill()
-    node.wait()
+        for node in running:
+            lose(node)
+        until_gone(cluster, *NODES)
 
 
 def placed(name: str, replicas: int) -> dict[str, Any]:
@@ -86,7 +61,8 @@ def placed(name: str, replicas: int) -> dict[str, Any]:
     )
 
 
-def test_replicas_take_whole_nodes_and_one_too_many_is_missed(cluster, nodes):
+@pytest.mark.timeout(600)
+def test_replicas_take_whole_nodes_and_one_too_many_is_reported_as_blocked(cluster, nodes):
     def where() -> Counter[str]:
         return Counter(one.node_ip for one in cluster.replicas("placed"))
 
@@ -99,11 +75,37 @@ def test_replicas_take_whole_nodes_and_one_too_many_is_missed(cluster, nodes):
 
         cluster.put(placed("placed", 4), wait=False)
 
-        def short() -> bool:
+        def blocked() -> str:
             (found,) = [one for one in cluster.operator.running() if one.name == "placed"]
-            return found.wanted == 4 and not found.healthy and bool(found.blocked)
+            return found.blocked if found.wanted == 4 and not found.healthy else ""
 
-        cluster.until(short, "the fourth to be missed")
+        sentence = f"1 replica waits for {GPUS} GPUs and 1 CPU of one node: no node has them free"
+        cluster.until(lambda: blocked() == sentence, "the fourth to be reported, and for want of what")
         assert where() == Counter(NODES), "the three serve on"
+        status = subprocess.run(
+            [sys.executable, "-m", "literesearcher.cli.main", "cluster", "status"],
+            env=cluster.environment | {"LITERESEARCHER_CLUSTER__ADDRESS": cluster.ray.address},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert status.returncode == 1
+        assert re.search(rf"^placed \w+, 3 of 4 replicas: {sentence}$", status.stdout, re.MULTILINE), status
+
+        # As each orchestrator shows it.
+        waiting: dict[str, float] = {}
+        watch = PlacementWatch(
+            cluster.operator.details,
+            lambda count, labels: waiting.update({labels["waiting_application"]: count}),
+            SystemClock(),
+        )
+
+        def said() -> float:
+            asyncio.run(watch.look())
+            return waiting["placed"]
+
+        assert said() == 1
+        cluster.put(placed("placed", 3), wait=False)
+        cluster.until(lambda: said() == 0, "nothing to wait any more")
     finally:
         cluster.remove("placed")
