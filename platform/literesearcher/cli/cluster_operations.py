@@ -91,6 +91,9 @@ async def drain(settings: Settings, node: str | None, clock: Clock) -> int:
                     )
                 )
         await ask(lambda serve: serve.drain(chosen[0].id, until))
+        if len(nodes) == 1:
+            click.echo(f"{chosen[0].ip} is the only node: what runs there ends, and nothing takes over", err=True)
+        told = False
         while True:
             left = [
                 replica
@@ -101,6 +104,12 @@ async def drain(settings: Settings, node: str | None, clock: Clock) -> int:
             if not left:
                 click.echo(f"{chosen[0].ip} is drained")
                 return 0
+            if not told:
+                bound = settings.cluster.drain_seconds
+                click.echo(
+                    f"waiting for the replicas on {chosen[0].ip} to end ({len(left)}), {bound:.0f} s at most", err=True
+                )
+                told = True
             if clock.now() >= until:
                 click.echo(f"{len(left)} replicas are still on {chosen[0].ip}", err=True)
                 return 1
