@@ -120,7 +120,7 @@ async def test_killed_replicas_orchestrators_and_proxy(tmp_path: Path, redis_url
     settings = settings_with(redis_url) | {"LITERESEARCHER_STORE__URL": postgres_url}
     async with House(tmp_path, settings) as house, aiohttp.ClientSession() as session:
         # Slow enough that no job ends within the lives.
-        replay = await house.replay(rollouts, "--delay", "1" if recordings.published() else "5")
+        replay = await house.replay(rollouts, "--delay", "0.6" if recordings.published() else "5")
         try:
             assert (await house.ran("store", "migrate"))[0] == 0
             program, base = await house.serve("--ray")
