@@ -83,7 +83,7 @@ async def test_each_is_refused_in_a_sentence_while_the_cluster_goes_on(tmp_path:
         (sglang | {"SGLANG__MODEL_PATH": str(model)}, "needs SGLang, which is not installed here"),
         (
             whole | {"SGLANG__DEVICE": "cuda", "SGLANG__TENSOR_PARALLEL": "64"},
-            "one engine replica needs 64 GPUs of one node, and no node has more than",
+            "one engine replica needs 64 GPUs of one node, and there is none: set LITERESEARCHER_CLUSTER__GPUS",
         ),
         (
             whole | {"SGLANG__DEVICE": "cuda", "SGLANG__TENSOR_PARALLEL": "8", "CLUSTER__GPUS_PER_NODE": "4"},

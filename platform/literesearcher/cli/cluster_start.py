@@ -94,10 +94,15 @@ async def _refuse_impossible(settings: Settings, ask: Asking, configuration: dic
     nodes, wanted = await ask(ServeOperator.nodes), engine_gpus(settings)
     has = max((node.gpus for node in nodes), default=0)
     if wanted > has and settings.cluster.gpus_per_node is None:
+        gpus = "1 GPU" if wanted == 1 else f"{wanted} GPUs of one node"
+        here = (
+            f"no node has more than {has}: lower LITERESEARCHER_SGLANG__TENSOR_PARALLEL, or"
+            if has
+            else "there is none:"
+        )
         raise ConfigurationError(
-            f"one engine replica needs {wanted} GPUs of one node, and no node has more than {has}: lower "
-            "LITERESEARCHER_SGLANG__TENSOR_PARALLEL, or set LITERESEARCHER_CLUSTER__GPUS_PER_NODE where greater nodes "
-            "come when they are needed"
+            f"one engine replica needs {gpus}, and {here} set LITERESEARCHER_CLUSTER__GPUS_PER_NODE where nodes with "
+            "more come when they are needed"
         )
     [given] = [one["args"]["settings"] for one in configuration["applications"] if one["name"] == ENGINE]
     python = settings.cluster.engine_python

@@ -50,6 +50,8 @@ def check() -> int:
     from literesearcher.engine.checkpoint import read_checkpoint
 
     for weights in _prepared():
+        if weights.source is not None and not weights.present:
+            raise ConfigurationError(f"{weights.folder} is not there yet: `literesearcher model fetch` downloads it")
         read_checkpoint(weights.folder, setting=weights.setting)
         sums = run_async(weights.checked())
         _show(weights)

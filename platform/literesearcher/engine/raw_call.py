@@ -1,8 +1,7 @@
 """What callers of the raw model ask beyond what a job's turn has, and what they are told of each token.
 
-Owns: the values, a prompt that is the caller's own as token ids, and what a vocabulary has no place for. Refuses to
-know: OpenAI's form (`gateway.raw_model`), jobs (which ask none of this). Above: `engine.port`, the runtimes. Below:
-`engine.tokenizer`.
+Owns: the values, and what a vocabulary has no place for. Refuses to know: OpenAI's form (`gateway.raw_model`), jobs
+(which ask none of this). Above: `engine.port`, the runtimes. Below: `engine.tokenizer`. Neighbour: `raw_prompts`.
 """
 
 from __future__ import annotations
@@ -44,11 +43,6 @@ class Token:
     text: str
     logprob: float
     others: tuple[tuple[str, float], ...] = ()
-
-
-def prompt_ids(prompt: str | tuple[int, ...], tokenizer: Tokenizer) -> list[int]:
-    """The caller's own prompt as ids."""
-    return tokenizer.encode_whole(prompt) if isinstance(prompt, str) else list(prompt)
 
 
 def check_vocabulary(raw: RawCall, vocabulary: int) -> None:

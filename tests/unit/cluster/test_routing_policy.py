@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from literesearcher.cluster.routing.policy import Parameters, Replica, Turn, cost, order, route
+from literesearcher.cluster.routing.policy import Parameters, Replica, Turn, cost, order, route, with_known_rate
 from literesearcher.engine.load import EngineLoad
 
 NAMES = [f"r{number}" for number in range(8)]
@@ -160,6 +160,7 @@ def test_a_move_stays_within_the_bound_and_is_cheaper_by_what_was_asked(turn, re
     if decision.label != "spill":
         return
     by_id = {one.id: one for one in replicas}
+    parameters = with_known_rate(parameters, replicas)
     target = by_id[decision.replica]
     assert target.load is not None
     held = target.load.kv_used + target.sent_kv + turn.prompt + turn.generated

@@ -109,9 +109,7 @@ def route(turn: Turn, replicas: Sequence[Replica], parameters: Parameters) -> De
     """Decide. ValueError without replicas."""
     if not replicas:
         raise ValueError("no replica to route to")
-    rates = [replica.load.prefill_per_second for replica in replicas if replica.load]
-    if known := [rate for rate in rates if rate > 0]:
-        parameters = dataclasses.replace(parameters, prefill_per_second=statistics.median(known))
+    parameters = with_known_rate(parameters, replicas)
     staying = [replica for replica in replicas if replica.leaving <= 0]
     preferred = order(turn.job or turn.nonce, staying or replicas)
     if not turn.job:
@@ -137,6 +135,13 @@ def route(turn: Turn, replicas: Sequence[Replica], parameters: Parameters) -> De
         return _decision(base, label, home, preferred, costs[base.id])
     target = next(replica for replica in preferred if replica.id == best)
     return _decision(target, "spill", home, preferred, costs[best])
+
+
+def with_known_rate(parameters: Parameters, replicas: Sequence[Replica]) -> Parameters:
+    """With what the replicas that say their prefill rate have in common, where some do."""
+    rates = [replica.load.prefill_per_second for replica in replicas if replica.load]
+    known = [rate for rate in rates if rate > 0]
+    return dataclasses.replace(parameters, prefill_per_second=statistics.median(known)) if known else parameters
 
 
 def cost(turn: Turn, replica: Replica, kept: int, parameters: Parameters) -> float:

@@ -69,7 +69,10 @@ def _flags(section: SglangSection, model_path: str) -> Iterator[str]:
 
 def _precision(section: SglangSection) -> Iterator[str]:
     if section.device == "cpu" and "fp8" in (section.weights, section.kv):
-        raise ConfigurationError("FP8 needs a GPU: with LITERESEARCHER_SGLANG__DEVICE=cpu use bf16 or fp32 weights")
+        field = "KV" if section.kv == "fp8" else "WEIGHTS"
+        raise ConfigurationError(
+            f"LITERESEARCHER_SGLANG__{field}=fp8 needs a GPU: leave it out with LITERESEARCHER_SGLANG__DEVICE=cpu"
+        )
     yield from ("--dtype", "float32" if section.weights == "fp32" else "bfloat16")
     if section.weights == "fp8":
         yield from ("--quantization", "fp8")

@@ -20,7 +20,7 @@ from typing import Any
 from literesearcher.engine.delivery import Delivery
 from literesearcher.engine.load import EngineLoad
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
-from literesearcher.engine.raw_call import check_vocabulary, prompt_ids
+from literesearcher.engine.raw_call import check_vocabulary
 from literesearcher.engine.sglang.answer import generation_of
 from literesearcher.engine.sglang.arguments import PINNED
 from literesearcher.engine.sglang.containment import metrics_folder
@@ -267,7 +267,7 @@ class SglangEngine:
 async def _ids(model: Model, request: GenerationRequest) -> list[int]:
     history = model.history
     if request.raw is not None and request.raw.prompt is not None:
-        return await asyncio.to_thread(prompt_ids, request.raw.prompt, model.tokenizer)
+        return await model.raw_prompts.ids(request.raw.prompt)
     program = request.program if request.purpose in _OWN_TURNS else ""
     if history.new_characters(request.messages, program) > _INLINE_CHARACTERS:
         return await asyncio.to_thread(history.prompt, request.messages, program=program)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from literesearcher.engine.checkpoint import Checkpoint, check_context, check_parallel, read_checkpoint
+from literesearcher.engine.raw_prompts import RawPrompts
 from literesearcher.engine.sglang.arguments import server_arguments
 from literesearcher.engine.sglang.failures import refused
 from literesearcher.engine.token_history import IM_START, TokenHistory
@@ -26,6 +27,7 @@ class Model:
     checkpoint: Checkpoint
     tokenizer: Tokenizer
     history: TokenHistory
+    raw_prompts: RawPrompts
     arguments: tuple[str, ...]
     context_length: int
 
@@ -58,6 +60,7 @@ def read_model(section: SglangSection, folder: Path, *, opens_thought: bool, ext
         checkpoint=checkpoint,
         tokenizer=tokenizer,
         history=TokenHistory(tokenizer, opens_thought=opens_thought),
+        raw_prompts=RawPrompts(tokenizer),
         arguments=(*arguments, *extra),
         context_length=section.context_length,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 from literesearcher.engine.checkpoint import read_checkpoint
 from literesearcher.engine.delivery import Delivery, clean
 from literesearcher.engine.port import DeltaSink, EngineInfo, Generation, GenerationRequest
-from literesearcher.engine.raw_call import check_vocabulary, prompt_ids, told
+from literesearcher.engine.raw_call import check_vocabulary, told
+from literesearcher.engine.raw_prompts import RawPrompts
 from literesearcher.engine.token_history import IM_END, TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.engine.transformers.runtime import Cancelled, Runtime, Work, Written
@@ -50,6 +50,7 @@ class TransformersEngine:
         self._opens_thought = section.opens_thought
         self._tokenizer = Tokenizer.from_file(section.tokenizer_file or checkpoint.tokenizer_file)
         self._history = TokenHistory(self._tokenizer, opens_thought=section.opens_thought)
+        self._raw_prompts = RawPrompts(self._tokenizer)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="transformers")
         self._under_way: set[Work] = set()
         self._runtime: Runtime | None = None
@@ -104,10 +105,9 @@ class TransformersEngine:
         program = request.program if request.purpose in _OWN_TURNS else ""
         raw, most = request.raw, request.max_tokens
         if raw is not None and raw.prompt is not None:
-            prompt = functools.partial(prompt_ids, raw.prompt, self._tokenizer)
+            ids = await self._raw_prompts.ids(raw.prompt)
         else:
-            prompt = functools.partial(self._history.prompt, request.messages, program=program)
-        ids = await asyncio.to_thread(prompt)
+            ids = await asyncio.to_thread(self._history.prompt, request.messages, program=program)
         if raw is not None:
             check_vocabulary(raw, self._checkpoint.vocabulary)
             most = raw.new_tokens(most, self._context - len(ids))

@@ -68,8 +68,8 @@ def test_what_is_off_is_not_said(fields: dict[str, Any], flag: str):
     ("fields", "named"),
     [
         ({"kv_tokens": 90_000, "context_length": 131_072}, "KV_TOKENS=90000"),
-        ({"device": "cpu", "weights": "fp8"}, "FP8 needs a GPU"),
-        ({"device": "cpu", "kv": "fp8"}, "FP8 needs a GPU"),
+        ({"device": "cpu", "weights": "fp8"}, "WEIGHTS=fp8 needs a GPU"),
+        ({"device": "cpu", "kv": "fp8"}, "KV=fp8 needs a GPU"),
         ({"device": "cpu", "hierarchical_cache": True}, "HIERARCHICAL_CACHE"),
     ],
 )
