@@ -8,6 +8,7 @@ that, or fails with LITERESEARCHER_TEST_STRICT=1.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,11 +20,22 @@ from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 import services
+from literesearcher.cli.session import OneLineFormatter
 
 # No test asserts a time: a busy machine makes any example late.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 STRICT = os.environ.get("LITERESEARCHER_TEST_STRICT") == "1"
+
+
+@pytest.fixture(autouse=True)
+def program_logging_ends() -> Iterator[None]:
+    """A command that ran in this process logs to the stderr of its own test, which is closed afterwards."""
+    yield
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one.formatter, OneLineFormatter)]:
+        root.removeHandler(handler)
+        logging.getLogger("literesearcher").setLevel(logging.NOTSET)
 
 
 def _missing(what: str, command: str) -> None:
