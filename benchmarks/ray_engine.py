@@ -229,8 +229,9 @@ def random_model(folder: Path) -> Path:
     tokenizer = Path(os.environ["LITERESEARCHER_TEST_DATA"]) / "qwen3_tokenizer"
     program = "import sys; from pathlib import Path; from cpu_kit.tiny_model import write_random; "
     program += "write_random(*map(Path, sys.argv[1:]))"
-    path = {**os.environ, "PYTHONPATH": str(KIT)}
-    subprocess.run([sys.executable, "-c", program, str(tokenizer), str(folder)], check=True, env=path)
+    path = os.pathsep.join([str(KIT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environ = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", program, str(tokenizer), str(folder)], check=True, env=environ)
     return folder
 
 

@@ -19,8 +19,9 @@ import pytest
 pytest.importorskip("ray", reason="pip install 'literesearcher[cluster]'")
 
 from cluster import nodes
+from joined_ray import joined
 from literesearcher.cluster import local_ray
-from literesearcher.cluster.serving import Replica, ServeOperator, connected
+from literesearcher.cluster.serving import Replica, ServeOperator
 from literesearcher.timing.clock import SystemClock
 from replay import recordings
 
@@ -103,23 +104,15 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Started at the first use. Declared CPUs are none of the machine's: timed replicas sleep."""
-    from ray._raylet import AuthenticationTokenLoader, Config
-
     note: Path = tmp_path_factory.mktemp("ray") / "note.json"
     # On a busy machine a node may be long in answering; one that is dead refuses to.
     environ = {**os.environ, "RAY_health_check_timeout_ms": "60000"}
     ray = asyncio.run(local_ray.start(note, environ, cpus=16, gpus=None, clock=SystemClock()))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ray.environment.items():
-            patch.setenv(name, value)
-        # Ray reads these when it is imported, which a test module did before.
-        Config.initialize('{"AUTH_MODE":"token"}')
-        AuthenticationTokenLoader.instance().reset_cache()
-        try:
-            with connected(ray.address) as operator:
-                yield Cluster(operator, ray)
-        finally:
-            local_ray.end(note, ray)
+    try:
+        with joined(ray) as operator:
+            yield Cluster(operator, ray)
+    finally:
+        local_ray.end(note, ray)
 
 
 @pytest.fixture

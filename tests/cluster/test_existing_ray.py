@@ -20,6 +20,7 @@ import pytest
 
 from cluster.programs import TOKEN, free_port, pids, settings_with
 from literesearcher.testing.replay.programs import COMMAND, House, Program
+from process_tree import children
 
 HOST = "127.0.0.2"
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
@@ -161,7 +162,10 @@ async def test_an_operators_day(tmp_path: Path, redis_url: str) -> None:
         waiting = await Program.start(
             *COMMAND, "cluster", "up", environ=environ | house.settings, log=tmp_path / "w.log"
         )
-        await asyncio.sleep(2)
+        async with asyncio.timeout(60):
+            # Its first child stands by for the loss of the Ray that it has found.
+            while not children(waiting.process.pid):
+                await asyncio.sleep(0.1)
         end(ray.token.parent)
         async with asyncio.timeout(180):
             assert await waiting.process.wait() == 1

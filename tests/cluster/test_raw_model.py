@@ -24,6 +24,7 @@ from literesearcher.testing.served_gateway import FAST, Served, running
 from literesearcher.testing.timed_application import DEPLOYMENT, timed_configuration
 from literesearcher.testing.timed_engine import Timing
 from literesearcher.timing.clock import SystemClock
+from published_request import PUBLISHED
 
 TOKEN = "between-us"
 MODEL = "timed-model"
@@ -31,19 +32,7 @@ PATIENCE = 120.0
 QUICK = Timing(prefill_per_second=1e6, decode_per_second=1e5)
 SLOW = Timing(prefill_per_second=1e6, decode_per_second=2.0, chunk=1)
 """A thousand words take longer than any of these tests waits."""
-MESSAGES: list[Any] = [{"role": "system", "content": "You are a researcher. 谁"}, {"role": "user", "content": "Who?\n"}]
-PUBLISHED: dict[str, Any] = {
-    "messages": MESSAGES,
-    "stop": ["\n<tool_response>", "<tool_response>"],
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "frequency_penalty": 0.0,
-    "logprobs": True,
-    "max_tokens": 10_000,
-    "presence_penalty": 1.1,
-    "extra_body": {"top_k": 20, "min_p": 0.0, "repetition_penalty": 1.0},
-}
-"""What the published inference script asks by OpenAI's client."""
+MESSAGES: list[Any] = PUBLISHED["messages"]
 
 
 def answers(cluster: Any, application: str) -> bool:

@@ -144,8 +144,8 @@ class TestSharedBucket(BucketContract):
             for _ in range(9):
                 group.create_task(wait("crowd"))
             group.create_task(wait("b"))
-        # At 20 a second one may be ahead by 5, and by what it got before the other first asked.
-        assert got["crowd"] <= 20 + 5 + 5
+        # One may be ahead, the more the later the other asks on a busy machine; counted by process it were 180.
+        assert got["crowd"] <= 40
 
     async def test_who_was_sent_away_and_never_came_again_holds_nobody_up_for_long(self, link: RedisLink):
         bucket = shared(uuid.uuid4().hex, 50.0, 1, link)

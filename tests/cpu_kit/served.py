@@ -24,12 +24,13 @@ from literesearcher.cli.local_corpus import prepare_corpus
 from literesearcher.cli.wiring_cluster import replica_settings
 from literesearcher.cluster import local_ray
 from literesearcher.cluster.configuration import DEPLOYMENTS, ENGINE, serve_configuration
-from literesearcher.cluster.serving import Replica, ServeOperator, connected
+from literesearcher.cluster.serving import Replica, ServeOperator
 from literesearcher.engine.port import GenerationRequest
 from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.settings.load import load_settings
 from literesearcher.timing.clock import SystemClock
+from process_tree import descendants
 
 if TYPE_CHECKING:
     from literesearcher.cluster.serve_engine import ServeEngine
@@ -65,24 +66,9 @@ def script_name(question: str, turn: int) -> str:
     return f"{hashlib.sha256(question.encode()).hexdigest()[:16]}-{turn}.json"
 
 
-def children(parent: int) -> list[int]:
-    """Process ids of all that descend from it."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-    found, level = [], {parent}
-    while level:
-        level = {pid for pid, its in parents.items() if its in level}
-        found += level
-    return found
-
-
 def schedulers(replica: int) -> list[int]:
     """Of a replica's SGLang."""
-    return [pid for pid in children(replica) if b"scheduler" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in descendants(replica) if b"scheduler" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def until(look: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -142,25 +128,17 @@ class Served:
 
 
 @contextmanager
-def joined(folder: Path, environ: Mapping[str, str]) -> Iterator[ServeOperator]:
+def own_ray(folder: Path, environ: Mapping[str, str]) -> Iterator[ServeOperator]:
     """A Ray of this folder's own whose processes have that environment, with this process as a driver; ended after."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from joined_ray import joined
 
     note = folder / "ray.json"
     ray = asyncio.run(local_ray.start(note, environ, cpus=16, gpus=None, clock=SystemClock()))
-    before = dict(os.environ)
     try:
-        os.environ.update(ray.environment)
-        # Ray reads these when it is imported, which may have been before.
-        Config.initialize('{"AUTH_MODE":"token"}')
-        AuthenticationTokenLoader.instance().reset_cache()
-        with connected(ray.address) as operator:
+        with joined(ray) as operator:
             yield operator
     finally:
         local_ray.end(note, ray)
-        for name in ray.environment:
-            os.environ.pop(name)
-            os.environ.update({name: before[name]} if name in before else {})
 
 
 def settings_of(folder: Path, model: Path, redis: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ import pytest
 
 from cpu_kit import environment
 from cpu_kit.scripted import FLAG, ScriptedSglang
-from cpu_kit.served import Served, environment_of_replicas, joined, served_on
+from cpu_kit.served import Served, environment_of_replicas, own_ray, served_on
 from literesearcher.settings.cluster_sections import SglangSection
 
 HERE = Path(__file__).parent
@@ -76,7 +76,9 @@ def taught_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "taught"
     # In a process of its own: what PyTorch sets up for teaching is not to be in the way of SGLang.
     command = [sys.executable, "-m", "cpu_kit.teacher", str(TOKENIZER), str(folder)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(HERE.parent)})
+    # The environment was perhaps made for another checkout: its package is the one that these tests are given.
+    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
     return folder
 
 
@@ -116,7 +118,7 @@ def served(
     for name in list(one_runtime):
         asyncio.run(one_runtime.pop(name).aclose())
     folder = tmp_path_factory.mktemp("served")
-    with joined(folder, environment_of_replicas(redis_url)) as operator:
+    with own_ray(folder, environment_of_replicas(redis_url)) as operator:
         with served_on(operator, folder, taught_model, redis_url) as platform:
             yield platform
 

@@ -14,12 +14,13 @@ import pytest
 
 from cpu_kit import environment
 from cpu_kit.lesson import ANSWER, QUESTION, TURNS
-from cpu_kit.served import PATIENCE, children, settings_of
+from cpu_kit.served import PATIENCE, settings_of
 from literesearcher.engine.token_history import TokenHistory
 from literesearcher.engine.tokenizer import Tokenizer
 from literesearcher.orchestrator.model_call import packed
 from literesearcher.testing.replay import programs
 from literesearcher.testing.replay.programs import Followed, House, follow
+from process_tree import descendants
 
 MAIN = environment.PROJECT / ".venv" / "bin" / "python"
 GREEDY = {"temperature": 0.0, "presence_penalty": 0.0}
@@ -59,7 +60,7 @@ async def test_sglang_lives_in_its_own_environment_and_all_else_in_ours(
                 got = await follow(session, base, asked)
             pids = dict(zip(("engine", "orchestrator", "tools"), replica_pids(status), strict=True))
             homes = {name: environment_of(pid) for name, pid in pids.items()}
-            ranks = len(children(pids["engine"]))
+            ranks = len(descendants(pids["engine"]))
         finally:
             code, said = await house.ran("cluster", "down")
         assert code == 0, said

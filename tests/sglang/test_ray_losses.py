@@ -15,8 +15,9 @@ import aiohttp
 import pytest
 
 from cpu_kit.lesson import SEARCH, VISIT
-from cpu_kit.served import Served, children, schedulers
+from cpu_kit.served import Served, schedulers
 from literesearcher.testing.replay.programs import Followed, House, follow, post
+from process_tree import descendants
 
 LONG = " ".join(f"Then I think of part {number} of it." for number in range(120))
 """Said in ten seconds and more."""
@@ -63,7 +64,7 @@ async def lost_in_the_second_turn(
             (first,) = turns_of(followed)
             replica = served.replica(first["replica"])
             assert replica.pid is not None
-            processes = [replica.pid, *children(replica.pid)]
+            processes = [replica.pid, *descendants(replica.pid)]
             killed = lose(replica.pid)
             assert killed in processes
             async with asyncio.timeout(600):

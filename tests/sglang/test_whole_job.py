@@ -21,6 +21,7 @@ from literesearcher.cli.wiring import Platform, open_platform
 from literesearcher.engine.port import Generation, GenerationRequest
 from literesearcher.jobs.intake import JobSpec, new_job
 from literesearcher.settings.model import Settings
+from process_tree import children as children_of
 
 GREEDY = {"temperature": 0.0, "presence_penalty": 0.0}
 PATIENCE = 300
@@ -181,7 +182,7 @@ async def test_from_rest_to_the_answer_in_the_program_as_it_is_served(taught_mod
             # It takes requests when the model is there and warm.
             said = log.read_text(errors="replace")
             assert said.index("loading the model") < said.index("listening on ")
-            children = _children(process.pid)
+            children = children_of(process.pid)
             assert len(children) >= 2
             address = log.read_text(errors="replace").split("listening on ")[1].split()[0]
             job = await asyncio.to_thread(_ask, f"{address}/v1/research", {"input": QUESTION, "sampling": GREEDY})
@@ -202,15 +203,3 @@ async def test_from_rest_to_the_answer_in_the_program_as_it_is_served(taught_mod
     async with asyncio.timeout(30):
         while any(Path(f"/proc/{child}").exists() for child in children):
             await asyncio.sleep(0.1)
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(status.parent.name))
-    return found

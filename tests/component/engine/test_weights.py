@@ -22,6 +22,7 @@ from literesearcher.engine.weights import RECORD, TOLD_SECONDS, Source, Weights
 from literesearcher.errors import ConfigurationError
 from literesearcher.testing.manual_clock import ManualClock
 from literesearcher.timing.clock import SystemClock
+from process_tree import children as children_of
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
@@ -135,7 +136,7 @@ def test_a_killed_download_leaves_no_process_and_no_folder_and_the_next_goes_on_
     process = commands.start("fetch")
     assert hub.paused.wait(120)
     waited(lambda: any(_size(commands.partial / name) >= 10 * 1024 * 1024 for name in SHARDS))
-    children = _children(process.pid)
+    children = children_of(process.pid)
     assert children
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
@@ -152,18 +153,6 @@ def test_a_killed_download_leaves_no_process_and_no_folder_and_the_next_goes_on_
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(status.parent.name))
-    return found
 
 
 @pytest.mark.parametrize(
@@ -331,7 +320,7 @@ async def test_giving_a_download_up_ends_it_at_once(hub: Hub, tmp_path: Path, mo
     phases = StartPhases(SystemClock())
     going = asyncio.create_task(weights.ensure(phases))
     assert await asyncio.to_thread(hub.paused.wait, 120)
-    children = _children(os.getpid())
+    children = children_of(os.getpid())
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going

@@ -17,22 +17,10 @@ from literesearcher.gateway.raw_model.engine_model import EngineModel
 from literesearcher.research.messages import Sampling, Usage
 from literesearcher.testing.served_gateway import PATIENCE, Served
 from literesearcher.timing.clock import SystemClock
+from published_request import PUBLISHED
 
 MODEL = "LiteResearcher-4B"
 WORDS = ("<think>\n", "É谁", " yes")
-PUBLISHED: dict[str, Any] = {
-    "model": MODEL,
-    "messages": [{"role": "system", "content": "You are a researcher. 谁"}, {"role": "user", "content": "Who?\n"}],
-    "stop": ["\n<tool_response>", "<tool_response>"],
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "frequency_penalty": 0.0,
-    "logprobs": True,
-    "max_tokens": 10_000,
-    "presence_penalty": 1.1,
-    "extra_body": {"top_k": 20, "min_p": 0.0, "repetition_penalty": 1.0},
-}
-"""What the published inference script asks by OpenAI's client."""
 
 
 class Speaking:
@@ -107,7 +95,7 @@ def plain(request: GenerationRequest) -> RawCall:
 async def test_the_published_script_s_request_is_understood(
     client: openai.AsyncOpenAI, engine: Speaking, stream: bool
 ) -> None:
-    answer: Any = await client.chat.completions.create(stream=stream, **PUBLISHED)
+    answer: Any = await client.chat.completions.create(model=MODEL, stream=stream, **PUBLISHED)
     if stream:
         chunks = [chunk async for chunk in answer]
         assert "".join(one.choices[0].delta.content or "" for one in chunks) == "".join(WORDS)

@@ -9,6 +9,7 @@ Refuses to know: the rules (`engine_policy`, `queue_policies`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from literesearcher.cluster.scaling.engine_policy import EngineMemory, EngineReading, EngineTuning
@@ -30,18 +31,29 @@ Wanted = tuple[int, dict[str, Any]]
 """The number, and the decision's reason and terms."""
 
 
-class _Shown:
+class _Policy(ABC):
     """What the three have in common: a clock, the application's name, how long a replica may take to start."""
 
     def __init__(self, application: str, start_seconds: float, clock: Clock | None, signs: Signs | None) -> None:
-        self.clock = clock or SystemClock()
+        self._clock = clock or SystemClock()
         self._start_seconds = start_seconds
-        self._signs = signs or Signs(application, self.clock)
+        self._signs = signs or Signs(application, self._clock)
         self._short_since: float | None = None
 
-    def show(self, decision: Decision, fleet: Fleet) -> Wanted:
+    def __call__(self, ctx: Any) -> Wanted:
+        """The wanted number, and the decision's reason and terms."""
+        fleet = fleet_of(ctx)
+        if fleet is None:
+            return _unreadable(ctx)
+        return self._show(self._decided(ctx, fleet, self._clock.monotonic()), fleet)
+
+    @abstractmethod
+    def _decided(self, ctx: Any, fleet: Fleet, now: float) -> Decision:
+        """By the pure policy; remembers what it remembers."""
+
+    def _show(self, decision: Decision, fleet: Fleet) -> Wanted:
         """A replica that has not come in twice its time is blocked: no node has room for it, or it does not start."""
-        now = self.clock.monotonic()
+        now = self._clock.monotonic()
         if fleet.running >= fleet.target:
             self._short_since = None
         elif self._short_since is None:
@@ -52,7 +64,7 @@ class _Shown:
         return decision.replicas, {"reason": reason, **decision.terms}
 
 
-class EnginePolicy:
+class EnginePolicy(_Policy):
     """`AutoscalingPolicy(policy_function="literesearcher.cluster.scaling.ray_policies:EnginePolicy")`; so the others,
     with their arguments as `policy_kwargs`."""
 
@@ -71,19 +83,15 @@ class EnginePolicy:
             start_seconds=start_seconds,
             job_tokens=context_length,
         )
-        self._shown = _Shown(application, start_seconds, clock, signs)
+        super().__init__(application, start_seconds, clock, signs)
         self._memory = EngineMemory()
 
-    def __call__(self, ctx: Any) -> Wanted:
-        """The wanted number, and the decision's terms."""
-        fleet = fleet_of(ctx)
-        if fleet is None:
-            return _unreadable(ctx)
+    def _decided(self, ctx: Any, fleet: Fleet, now: float) -> Decision:
         loads = engine_loads(ctx)
         heard = [load for load in loads if load is not None]
         queued, live = work_of(ctx)
         reading = EngineReading(
-            self._shown.clock.monotonic(),
+            now,
             heard,
             missing=len(loads) - len(heard),
             queued=queued,
@@ -91,10 +99,10 @@ class EnginePolicy:
             ttft_seconds=ttft_of(ctx),
         )
         decision, self._memory = decide_engines(reading, fleet=fleet, tuning=self._tuning, memory=self._memory)
-        return self._shown.show(decision, fleet)
+        return decision
 
 
-class OrchestratorPolicy:
+class OrchestratorPolicy(_Policy):
     """`jobs`: at once of a replica."""
 
     def __init__(
@@ -110,20 +118,16 @@ class OrchestratorPolicy:
         self._tuning = OrchestratorTuning(
             pace=Pace(high=0.9, low=0.6, up_seconds=up_seconds, down_seconds=down_seconds), jobs=jobs
         )
-        self._shown = _Shown(application, start_seconds, clock, signs)
+        super().__init__(application, start_seconds, clock, signs)
         self._patience = Patience()
 
-    def __call__(self, ctx: Any) -> Wanted:
-        """As `EnginePolicy`."""
-        fleet = fleet_of(ctx)
-        if fleet is None:
-            return _unreadable(ctx)
-        work = Work(self._shown.clock.monotonic(), *work_of(ctx), allowed=allowed_of(ctx))
+    def _decided(self, ctx: Any, fleet: Fleet, now: float) -> Decision:
+        work = Work(now, *work_of(ctx), allowed=allowed_of(ctx))
         decision, self._patience = decide_orchestrators(work, fleet=fleet, tuning=self._tuning, patience=self._patience)
-        return self._shown.show(decision, fleet)
+        return decision
 
 
-class ToolsPolicy:
+class ToolsPolicy(_Policy):
     """`calls`: at once of a replica."""
 
     def __init__(
@@ -139,19 +143,15 @@ class ToolsPolicy:
         self._tuning = ToolsTuning(
             pace=Pace(high=0.8, low=0.5, up_seconds=up_seconds, down_seconds=down_seconds), calls=calls
         )
-        self._shown = _Shown(application, start_seconds, clock, signs)
+        super().__init__(application, start_seconds, clock, signs)
         self._patience = Patience()
 
-    def __call__(self, ctx: Any) -> Wanted:
-        """As `EnginePolicy`."""
-        fleet = fleet_of(ctx)
-        if fleet is None:
-            return _unreadable(ctx)
+    def _decided(self, ctx: Any, fleet: Fleet, now: float) -> Decision:
         loads = tools_loads(ctx)
         heard = [load for load in loads if load is not None]
-        reading = ToolsReading(self._shown.clock.monotonic(), heard, missing=len(loads) - len(heard))
+        reading = ToolsReading(now, heard, missing=len(loads) - len(heard))
         decision, self._patience = decide_tools(reading, fleet=fleet, tuning=self._tuning, patience=self._patience)
-        return self._shown.show(decision, fleet)
+        return decision
 
 
 def _unreadable(ctx: Any) -> Wanted:

@@ -113,7 +113,11 @@ class House:
         return program, await program.says(r"listening on (http://\S+)\n")
 
     async def _start(self, name: str, *command: str) -> Program:
-        kept = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TMPDIR", "LR_CI_RUN") if key in os.environ}
+        kept = {
+            key: os.environ[key]
+            for key in ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LR_CI_RUN")
+            if key in os.environ
+        }
         environ = kept | {"HOME": str(self.folder), "LITERESEARCHER_DATA_DIR": str(self.folder / "data")}
         log = self.folder / f"{name}-{len(self.programs)}.log"
         program = await Program.start(*command, environ=environ | self.settings, log=log)
