@@ -91,6 +91,16 @@ async def test_what_the_orchestrators_told_counts_and_not_knowing_it_holds() -> 
     assert terms["backlog"] == pytest.approx(2.4)
 
 
+async def test_a_job_that_was_taken_between_two_replicas_looks_counts_once() -> None:
+    clock = ManualClock()
+    policy = OrchestratorPolicy(jobs=2, up_seconds=0.0, clock=clock, signs=Shown(clock).signs)
+    seen = context(work_record(6, 2), work_record(2, 6), target=3)
+    for points in seen.raw_metrics.values():
+        points["r0"][-1].timestamp -= 1.0
+    _, terms = policy(seen)
+    assert (terms["backlog"], terms["live"]) == (1, 3)
+
+
 async def test_slow_first_tokens_ask_for_one_more() -> None:
     clock = ManualClock()
     policy = EnginePolicy(up_seconds=0.0, clock=clock, signs=Shown(clock).signs)

@@ -8,9 +8,8 @@ Callers: the replicas of the three applications on one side, `ray_policies` on t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from literesearcher.cluster.scaling.queue_policies import ToolsLoad
 from literesearcher.cluster.scaling.steps import Fleet
@@ -69,10 +68,14 @@ def tools_loads(ctx: Any) -> list[ToolsLoad | None]:
 
 
 def work_of(ctx: Any) -> tuple[int | None, int | None]:
-    """(queued, live). All replicas read one store, at other moments: the greatest of what they say, None where none
-    does."""
-    queued, live = ([_value(ctx, name, replica) for replica in _running(ctx)] for name in ("queued", "live"))
-    return _greatest(queued), _greatest(live)
+    """(queued, live). All replicas read one store, at other moments: what was recorded last, of one replica, since
+    one's count beside another's would hold a job twice that was taken in between. None where none says it."""
+    said = [(_point(ctx, "queued", one), _point(ctx, "live", one)) for one in _running(ctx)]
+    known = [pair for pair in said if any(pair)]
+    if not known:
+        return None, None
+    queued, live = max(known, key=lambda pair: max(point.at for point in pair if point))
+    return (round(queued.value) if queued else None), (round(live.value) if live else None)
 
 
 def allowed_of(ctx: Any) -> int | None:
@@ -84,11 +87,6 @@ def allowed_of(ctx: Any) -> int | None:
 def ttft_of(ctx: Any) -> float | None:
     """The worst of the replicas, None where none said any."""
     return max((one for replica in _running(ctx) if (one := _value(ctx, _TTFT, replica)) is not None), default=None)
-
-
-def _greatest(values: Iterable[float | None]) -> int | None:
-    greatest = max((value for value in values if value is not None), default=None)
-    return None if greatest is None else round(greatest)
 
 
 def _load(ctx: Any, replica: Any) -> EngineLoad | None:
@@ -116,11 +114,22 @@ def _running(ctx: Any) -> list[Any]:
 
 
 def _value(ctx: Any, name: str, replica: Any) -> float | None:
-    """The last point, None where there is none, it is old, or it is no number from 0 to `_MOST`."""
+    """The last point's, None where there is none."""
+    point = _point(ctx, name, replica)
+    return point.value if point else None
+
+
+class _Point(NamedTuple):
+    at: float
+    value: float
+
+
+def _point(ctx: Any, name: str, replica: Any) -> _Point | None:
+    """The last one, None where there is none, it is old, or it is no number from 0 to `_MOST`."""
     try:
-        point = ctx.raw_metrics[name][replica][-1]
-        value = float(point.value)
-        fresh = ctx.current_time is None or ctx.current_time - point.timestamp <= STALE_SECONDS
+        found = ctx.raw_metrics[name][replica][-1]
+        point = _Point(float(found.timestamp), float(found.value))
+        fresh = ctx.current_time is None or ctx.current_time - point.at <= STALE_SECONDS
     except _UNREADABLE:
         return None
-    return value if fresh and 0 <= value <= _MOST else None
+    return point if fresh and 0 <= point.value <= _MOST else None
